@@ -1,0 +1,71 @@
+/**
+ * The Link contract: what the machines may assume of the network. `mesh/` keeps it on libp2p, `sim/network.ts` in a made-up
+ * world; test/contracts/link.ts holds both to it, or the simulator lies.
+ *
+ * A *link* is one secure connection to one proven peer. Promises:
+ * 1. `linkUp` comes before anything else of a link, once; `linkDown` comes after everything else, once.
+ * 2. Messages arrive whole, in order, at most once; what was sent before a link went down may be lost.
+ * 3. Until `admit` was called on both sides, messages pass but gossip and fetches do not; a fetch on a link that the other
+ *    side has not admitted ends as `refused`.
+ * 4. A gossiped message is handed to `gossip` at most once per member, and forwarded only after it answered `accept`.
+ * 5. A fetch ends exactly once: `done`, `denied` (the other's word), `failed` (link down, deadline) or `cancelled`. Its chunks
+ *    arrive in order, each before the end.
+ */
+import type { Digest } from '#base/digest.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+
+/** A number that names a link for as long as this process lives; never reused. */
+export type LinkId = number & { readonly __link: true }
+/** A multiaddr in text form: `/ip4/192.0.2.1/tcp/47100`, with or without `/p2p/…`. */
+export type Address = string & { readonly __address: true }
+
+export type Verdict = 'accept' | 'ignore' | 'reject'
+
+/** Consecutive chunks of one content. */
+export interface ChunkRun {
+  readonly content: Digest
+  readonly first: number
+  /** 1 to `runChunksMax` (params.ts). */
+  readonly count: number
+}
+
+export type FetchEnd = 'done' | 'denied' | 'failed' | 'cancelled'
+
+/** What the network tells. Handlers must not throw: whoever calls them has no way to go on. */
+export interface LinkEvents {
+  linkUp(link: LinkId, peer: PeerId, direction: 'in' | 'out', address: Address): void
+  linkDown(link: LinkId, reason: string): void
+  message(link: LinkId, bytes: Uint8Array): void
+  /** Answers at once: the validator of the topic (protocol.md §2). */
+  gossip(link: LinkId, bytes: Uint8Array): Verdict
+  /** A neighbour asks for chunks; answer with `answer` for each and `finish` at the end. `ask` is unique in this process. */
+  asked(link: LinkId, ask: number, run: ChunkRun): void
+  /** A neighbour was heard on the LAN: it answers our query or made its own. Only members with our fleet and site are told. */
+  seen(address: Address, peer: PeerId): void
+}
+
+/** What can be asked of the network. */
+export interface Links {
+  /** Opens a link; Unavailable `DIAL_FAILED` where nobody answers, or another peer than the address names. */
+  dial(address: Address): Promise<LinkId>
+  /** Queues one message of at most `messageBytesMax`; a peer that does not read loses its link (`LINK_CONGESTED`). */
+  send(link: LinkId, bytes: Uint8Array): void
+  close(link: LinkId, reason: string): void
+  /** From here on gossip and fetches are served on this link. */
+  admit(link: LinkId): void
+  /** Publishes to the topic; returns how many neighbours it was handed to. Duplicates are swallowed. */
+  publish(bytes: Uint8Array): Promise<number>
+  /** Asks a neighbour for chunks. `onChunk` is awaited before the next chunk is read: that is the back-pressure. Its rejection ends the fetch as `failed`. */
+  fetch(
+    link: LinkId,
+    run: ChunkRun,
+    onChunk: (index: number, bytes: Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<FetchEnd>
+  /** Sends one chunk of an ask; resolves when the network has room for the next one, rejects when the asker is gone. */
+  answer(ask: number, index: number, bytes: Uint8Array): Promise<void>
+  /** Ends an ask; with a code where it was denied. */
+  finish(ask: number, denied?: string): void
+  /** Sends one LAN query now; answers come as `seen`. */
+  query(): void
+}
