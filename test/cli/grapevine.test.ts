@@ -1,0 +1,26 @@
+/** The entry point says in one line what to do under a Node that is too old. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+
+const entry = fileURLToPath(new URL('../../src/cli/grapevine.js', import.meta.url))
+const pretendOld = "data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.20.2'})"
+
+it('under Node 20 it names the version and the way to start in one line, and exits 2', () => {
+  const run = spawnSync(process.execPath, ['--import', pretendOld, entry, 'status'], { encoding: 'utf8' })
+  expect(run.status).toBe(2)
+  expect(run.stdout).toBe('')
+  expect(run.stderr.trimEnd().split('\n')).toEqual([
+    'grapevine needs Node 24 or later, and this is 20.20.2: write `npx grapevine …` or `node_modules/.bin/node src/cli/grapevine.js …`.',
+  ])
+})
+
+it('it imports nothing by name that Node 20 lacks, or the check would never run', () => {
+  const text = readFileSync(entry, 'utf8')
+  expect([...text.matchAll(/^import (.*)$/gm)].map((match) => match[1])).toEqual([
+    "{ existsSync } from 'node:fs'",
+    "module from 'node:module'",
+    "{ fileURLToPath } from 'node:url'",
+  ])
+})
