@@ -1,0 +1,190 @@
+/**
+ * The language of `policy.yaml` as a schema: which keys there are, what each may hold, and how many. The message of a leaf
+ * is a noun phrase for "must be …"; `issue.ts` makes the sentence. What needs two fields at once is checked in
+ * `resource.ts` and `parse.ts`. Editors read the same schema from docs/policy.schema.json.
+ */
+import * as z from 'zod'
+
+/** Limits of one policy; beyond them it is refused with POLICY_TOO_LARGE or POLICY_VALUE_INVALID. */
+export const policyBytesMax = 1_048_576
+export const resourcesMax = 2000
+export const windowsMax = 32
+export const monitorsMax = 64
+const sitesMax = 256
+
+/** Names that templates use for themselves, so no parameter may have them. */
+export const reservedParameters = ['parameters', 'facts', 'bundle', 'labels']
+
+/** A label, a label's value and a site: printable in a URL, a file name and a certificate. */
+export const wordPattern = /^[A-Za-z0-9._/-]{1,63}$/
+/** A dotted fact path. */
+export const factPathPattern = /^[A-Za-z0-9_-]{1,64}(?:\.[A-Za-z0-9_-]{1,64}){0,7}$/
+/** What a fact is compared with: printable ASCII, because it travels in signed metadata. */
+export const factTextPattern = /^[\x20-\x7e]{1,128}$/
+const parameterPattern = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
+
+const words = text('a word of at most 63 letters, digits and ._/-', wordPattern)
+const line = (wants: string, max = 4096): z.ZodString => text(wants, new RegExp(`^[^\\u0000\\n\\r]{1,${max}}$`))
+const path = line('an absolute path such as /etc/motd', 1024)
+const file = line('the name of a file below files/', 1024)
+const mode = text('an octal mode in quotes such as "0644"', /^[0-7]{3,4}$/)
+const account = text('the name of an account such as root', /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/)
+const time = (example: string): z.ZodString => line(`a duration such as ${example}`, 32)
+const flag = z.boolean({ error: 'true or false' })
+
+const select = map('a map of labels, sites and facts', {
+  labels: z.record(words, words, { error: 'a map of labels such as { role: web }' }).optional(),
+  sites: list('a list of site names such as [berlin]', words, sitesMax).optional(),
+  facts: z
+    .record(
+      text('a dotted fact path such as os.family', factPathPattern),
+      text('the text to compare with, at most 128 printable ASCII characters', factTextPattern),
+      { error: 'a map from fact to text such as { os.family: debian }' },
+    )
+    .optional(),
+})
+
+const window = map('a window: rule, start, duration and zone, or ics', {
+  rule: line('an RFC 5545 rule such as "FREQ=WEEKLY;BYDAY=SA"', 512).optional(),
+  start: line('a local time such as "2026-01-03T02:00"', 32).optional(),
+  duration: time('PT3H or 90m').optional(),
+  zone: line('a time zone such as Europe/Berlin', 64).optional(),
+  ics: file.optional(),
+}).meta({ oneOf: [{ required: ['start', 'duration'] }, { required: ['ics'] }] })
+
+/** One schema for each kind of resource, by its key. */
+export const resourceKinds = {
+  package: map('a map with the name of a package', {
+    name: line('the name of a package', 256),
+    state: word('present', 'absent', 'latest').optional(),
+    version: text(
+      'a version in quotes such as "1.22-1" or ">=1.22"',
+      /^(?:>=)?\s*[A-Za-z0-9][A-Za-z0-9.+~:_-]{0,127}$/,
+    ).optional(),
+  }),
+  patch: map('a map with the id of a patch', {
+    id: text('the id of a patch such as SUSE-2026-1234', /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/),
+  }),
+  file: map('a map with the path of a file', {
+    path,
+    state: word('present', 'absent').optional(),
+    template: file.optional(),
+    source: file.optional(),
+    content: z.string({ error: 'the text of the file' }).optional(),
+    mode: mode.optional(),
+    owner: account.optional(),
+    group: account.optional(),
+  }),
+  line: map('a map with the path of a file and the line that must be in it', {
+    path,
+    line: line('the line that must be in the file'),
+    match: line('a regular expression in quotes', 1024).optional(),
+  }),
+  service: map('a map with the name of a service', {
+    name: text('the name of a service', /^[^\s/\p{Cc}]{1,256}$/u),
+    state: word('running', 'stopped').optional(),
+    enabled: flag.optional(),
+  }),
+  process: map('a map with a pattern to match', {
+    match: line('a regular expression over the command line', 1024),
+    state: word('absent', 'running'),
+    start: line('the command that starts it').optional(),
+  }),
+  command: map('a map with the command to run', {
+    run: line('the command to run'),
+    unless: line('a command that succeeds where nothing is to be done').optional(),
+    onlyIf: line('a command that succeeds where there is something to do').optional(),
+  }),
+  directory: map('a map with the path of a directory', {
+    path,
+    owner: account.optional(),
+    group: account.optional(),
+    mode: mode.optional(),
+  }),
+  reboot: map('a map such as { when: needed }', { when: word('needed', 'once') }),
+}
+
+const resource = z
+  .strictObject(
+    {
+      package: resourceKinds.package.optional(),
+      patch: resourceKinds.patch.optional(),
+      file: resourceKinds.file.optional(),
+      line: resourceKinds.line.optional(),
+      service: resourceKinds.service.optional(),
+      process: resourceKinds.process.optional(),
+      command: resourceKinds.command.optional(),
+      directory: resourceKinds.directory.optional(),
+      reboot: resourceKinds.reboot.optional(),
+    },
+    { error: typeOnly('one kind of resource with its settings, such as { package: { name: nginx } }') },
+  )
+  .meta({ minProperties: 1, maxProperties: 1 })
+
+export const policySchema = map('a map that begins with policy: NAME', {
+  policy: text('a name of at most 64 lower-case letters, digits and ._-', /^[a-z0-9][a-z0-9._-]{0,63}$/),
+  description: z.string({ error: 'a text' }).max(2000, { error: 'a text of at most 2000 characters' }).optional(),
+  select: select.optional(),
+  windows: list('a list of windows', window, windowsMax).optional(),
+  prepare: map('a map such as { ahead: PT12H }', { ahead: time('PT12H').optional() }).optional(),
+  drift: map('a map such as { every: PT30M, mode: report }', {
+    every: time('PT30M'),
+    mode: word('report', 'repair').optional(),
+    outside: flag.optional(),
+  }).optional(),
+  parameters: z
+    .record(text('a name of letters, digits, _ and - that begins with a letter', parameterPattern), z.unknown(), {
+      error: 'a map from name to value',
+    })
+    .optional(),
+  resources: list('a list of resources', resource, resourcesMax).optional(),
+  monitor: list(
+    'a list of monitors',
+    map('a monitor: name, command and every', {
+      name: line('a short name', 64),
+      command: line('the command that must succeed'),
+      every: time('PT5M'),
+    }),
+    monitorsMax,
+  ).optional(),
+  engine: word('auto', 'cfengine', 'ansible', 'puppet').optional(),
+  raw: map('a map with an engine and an entry', {
+    engine: word('cfengine', 'ansible', 'puppet'),
+    entry: line("the path of the engine's own policy such as files/main.cf", 1024),
+  }).optional(),
+})
+
+export type PolicyText = z.output<typeof policySchema>
+export type WindowText = z.output<typeof window>
+export type ResourceText = z.output<typeof resource>
+
+/** The JSON Schema that docs/policy.schema.json holds, for editors. */
+export function policyJsonSchema(): string {
+  const schema = {
+    ...z.toJSONSchema(policySchema, { io: 'input' }),
+    title: 'Grapevine policy',
+    description: 'policy.yaml of a policy folder; docs/policy.md explains it.',
+  }
+  return `${JSON.stringify(schema, null, 2)}\n`
+}
+
+function text(wants: string, pattern: RegExp): z.ZodString {
+  return z.string({ error: wants }).regex(pattern, { error: wants }).describe(wants)
+}
+
+function word<const T extends readonly [string, ...string[]]>(...choices: T): z.ZodEnum<z.core.util.ToEnum<T[number]>> {
+  return z.enum(choices, { error: choices.join(', ').replace(/, ([^,]*)$/, ' or $1') })
+}
+
+function list<T extends z.ZodType>(wants: string, item: T, max: number): z.ZodArray<T> {
+  return z.array(item, { error: wants }).max(max, { error: `${wants}, at most ${max}` })
+}
+
+function map<T extends z.core.$ZodLooseShape>(wants: string, shape: T): z.ZodObject<T, z.core.$strict> {
+  return z.strictObject(shape, { error: typeOnly(wants) }).describe(wants)
+}
+
+/** An object's own error text is for a wrong type; an unknown key gets its sentence in `issue.ts`. */
+function typeOnly(wants: string): z.core.$ZodErrorMap {
+  return (issue) => (issue.code === 'invalid_type' ? wants : undefined)
+}
