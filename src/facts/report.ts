@@ -1,7 +1,14 @@
 /**
- * What a device tells the origin: canonical-free JSON inside a sealed box (trust/seal.ts), numbered per device so that the
- * origin counts it once (protocol.md §8). At most 64 KiB; long reasons are cut when the report is made.
+ * What a device tells the origin: JSON inside a sealed box (trust/seal.ts), numbered per device so that the origin counts
+ * it once (protocol.md §8). At most 64 KiB; `encodeReport` gives up detail to stay below, never the state of a bundle.
+ * A reader leaves out members that it does not know, so that newer devices may say more.
  */
+import { assert } from '#base/assert.ts'
+import { textOf, utf8 } from '#base/bytes.ts'
+import { Refused } from '#base/errors.ts'
+import { GuardFailed, fieldsAt, listAt, oneOfAt, own, textAt, wholeAt } from '#base/guard.ts'
+import { findingAt } from './finding.ts'
+import { factsAt } from './inventory.ts'
 import type { Finding } from './finding.ts'
 import type { Facts } from './inventory.ts'
 
@@ -65,3 +72,175 @@ export interface Report {
 }
 
 export const reportBytesMax = 65_536
+
+const bundlesMax = 256
+const resultsMax = 2000
+const driftMax = 2000
+const textLengthMax = 1024
+const reasonLengthMax = 500
+const nameLengthMax = 64
+
+/**
+ * The bytes of a report, at most reportBytesMax. What does not fit is thinned in this order: long reasons, facts (the
+ * caller sends them again while the origin has none), reasons at all, results that changed nothing, drift beyond the first
+ * hundred, all results, all drift. Names, versions and states of bundles always stay.
+ */
+export function encodeReport(report: Report): Uint8Array {
+  let bytes: Uint8Array = new Uint8Array()
+  for (const thin of thinnings) {
+    bytes = utf8(JSON.stringify(thin(report)))
+    if (bytes.byteLength <= reportBytesMax) return bytes
+  }
+  assert(false, `a report of ${bytes.byteLength} bytes with nothing but states`)
+}
+
+/** The report in these bytes. Refused REPORT_INVALID says what is wrong with them. */
+export function readReport(bytes: Uint8Array): Report {
+  try {
+    return reportAt(jsonOf(bytes))
+  } catch (error) {
+    if (!(error instanceof GuardFailed)) throw error
+    throw new Refused('REPORT_INVALID', { message: `This is no report: ${error.message}.`, where: error.path })
+  }
+}
+
+const thinnings: readonly ((report: Report) => Report)[] = [
+  (report) => withReasons(limited(report), reasonLengthMax),
+  (report) => withReasons(limited(report), 100),
+  (report) => withReasons(withoutFacts(limited(report)), 100),
+  (report) => withReasons(withoutFacts(limited(report)), 0),
+  (report) => withResults(withReasons(withoutFacts(limited(report)), 0), (result) => result.outcome !== 'kept'),
+  (report) => ({
+    ...withResults(withReasons(withoutFacts(limited(report)), 0), (result) => result.outcome !== 'kept'),
+    drift: report.drift.slice(0, 100).map(shortFinding),
+  }),
+  (report) => ({ ...bare(report), drift: report.drift.slice(0, 100).map(shortFinding) }),
+  bare,
+]
+
+/** What a reader takes: it refuses longer texts and lists, and facts beyond their limits would cost the whole report. */
+function limited(report: Report): Report {
+  const bundles = report.bundles.slice(0, bundlesMax).map((bundle) => ({
+    ...bundle,
+    results: bundle.results.slice(0, resultsMax).map((result) => ({ ...result, id: cut(result.id, textLengthMax) })),
+  }))
+  return {
+    ...(isReadable(report.facts) ? report : withoutFacts(report)),
+    bundles,
+    drift: report.drift.slice(0, driftMax).map((finding) => cutFinding(finding, textLengthMax)),
+  }
+}
+
+function isReadable(facts: unknown): boolean {
+  if (facts === undefined) return true
+  try {
+    return Boolean(factsAt(facts, 'facts'))
+  } catch {
+    return false
+  }
+}
+
+function withoutFacts(report: Report): Report {
+  const { facts: _, ...rest } = report
+  return rest
+}
+
+function withReasons(report: Report, lengthMax: number): Report {
+  return {
+    ...report,
+    bundles: report.bundles.map((bundle) => ({
+      ...cutReason(bundle, Math.max(lengthMax, 100)),
+      results: bundle.results.map((result) => cutReason(result, lengthMax)),
+    })),
+  }
+}
+
+function withResults(report: Report, keep: (result: ResourceResult) => boolean): Report {
+  return { ...report, bundles: report.bundles.map((bundle) => ({ ...bundle, results: bundle.results.filter(keep) })) }
+}
+
+function bare(report: Report): Report {
+  const bundles = report.bundles.slice(0, bundlesMax).map((bundle) => ({ ...cutReason(bundle, 0), results: [] }))
+  return { ...withoutFacts(report), bundles, drift: [] }
+}
+
+function cutReason<T extends { readonly reason?: string }>(item: T, lengthMax: number): T {
+  const { reason, ...rest } = item
+  return (reason === undefined || lengthMax === 0 ? rest : { ...rest, reason: cut(reason, lengthMax) }) as T
+}
+
+function shortFinding(finding: Finding): Finding {
+  return cutFinding(finding, 80)
+}
+
+function cutFinding(finding: Finding, lengthMax: number): Finding {
+  return {
+    ...finding,
+    resource: cut(finding.resource, lengthMax),
+    ...(finding.path === undefined ? {} : { path: cut(finding.path, lengthMax) }),
+    wanted: cut(finding.wanted, lengthMax),
+    seen: cut(finding.seen, lengthMax),
+  }
+}
+
+/** At most `lengthMax` UTF-16 units; no half of a surrogate pair at the end. */
+function cut(text: string, lengthMax: number): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  const text = bytes.byteLength <= reportBytesMax ? textOf(bytes) : undefined
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as unknown)
+  } catch {
+    return undefined
+  }
+}
+
+function reportAt(value: unknown): Report {
+  const fields = fieldsAt(value, 'report')
+  if (own(fields, 'v') !== 1) throw new GuardFailed('report.v', '1')
+  const facts = own(fields, 'facts')
+  return {
+    v: 1,
+    seq: wholeAt(own(fields, 'seq'), 'report.seq', 1),
+    at: wholeAt(own(fields, 'at'), 'report.at', 0),
+    release: wholeAt(own(fields, 'release'), 'report.release', 0),
+    bundles: listAt(own(fields, 'bundles'), 'report.bundles', bundlesMax).map((item, i) =>
+      bundleAt(item, `bundles[${i}]`),
+    ),
+    drift: listAt(own(fields, 'drift'), 'report.drift', driftMax).map((item, i) => findingAt(item, `drift[${i}]`)),
+    ...(facts === undefined ? {} : { facts: factsAt(facts, 'facts') }),
+  }
+}
+
+function bundleAt(value: unknown, path: string): BundleReport {
+  const fields = fieldsAt(value, path)
+  const engine = own(fields, 'engine')
+  const appliedAt = own(fields, 'appliedAt')
+  return {
+    name: textAt(own(fields, 'name'), `${path}.name`, nameLengthMax),
+    version: wholeAt(own(fields, 'version'), `${path}.version`, 0),
+    state: oneOfAt(own(fields, 'state'), `${path}.state`, bundleStates),
+    ...reasonAt(own(fields, 'reason'), path),
+    ...(engine === undefined ? {} : { engine: textAt(engine, `${path}.engine`, nameLengthMax) }),
+    ...(appliedAt === undefined ? {} : { appliedAt: wholeAt(appliedAt, `${path}.appliedAt`, 0) }),
+    results: listAt(own(fields, 'results'), `${path}.results`, resultsMax).map((item, i) =>
+      resultAt(item, `${path}.results[${i}]`),
+    ),
+  }
+}
+
+function resultAt(value: unknown, path: string): ResourceResult {
+  const fields = fieldsAt(value, path)
+  return {
+    id: textAt(own(fields, 'id'), `${path}.id`, textLengthMax),
+    kind: textAt(own(fields, 'kind'), `${path}.kind`, nameLengthMax),
+    outcome: oneOfAt(own(fields, 'outcome'), `${path}.outcome`, resourceOutcomes),
+    ...reasonAt(own(fields, 'reason'), path),
+  }
+}
+
+function reasonAt(reason: unknown, path: string): { reason?: string } {
+  return reason === undefined ? {} : { reason: textAt(reason, `${path}.reason`, reasonLengthMax) }
+}

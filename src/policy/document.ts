@@ -6,7 +6,7 @@ import { Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDo
 import type { Node, Pair, YAMLMap } from 'yaml'
 import { messageOf } from '#base/errors.ts'
 import { utf8 } from '#base/bytes.ts'
-import { policyBytesMax } from './schema.ts'
+import { policyBytesMax } from './limits.ts'
 import { policyFile } from './problem.ts'
 import type { PolicyCode, Problem } from './problem.ts'
 

@@ -7,7 +7,7 @@ import ICAL from 'ical.js'
 import { messageOf } from '#base/errors.ts'
 import { GuardFailed } from '#base/guard.ts'
 import { isZone, localTimeAt, openingFaults, wallOf } from './opening.ts'
-import { windowMsMax, windowMsMin } from './window.ts'
+import { windowMsMax, windowMsMin } from './limits.ts'
 import type { Window } from './model.ts'
 
 export interface CalendarFault {

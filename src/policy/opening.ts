@@ -31,10 +31,8 @@ const localTime = /^(?:19[7-9]\d|20\d\d|21\d\d)-\d\d-\d\dT\d\d:\d\d(?::\d\d)?$/
 const zoneName = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/
 const timeMin = Date.UTC(1970, 0, 3)
 const timeMax = Date.UTC(2199, 11, 1)
-/** Openings may swap places across a clock change by as much as the change; none is longer than a day (Samoa, 2011). */
-const slackMs = 25 * 3_600_000
-/** Openings looked at for one answer; an hourly rule needs about fifty. */
-const stepsMax = 400
+/** Openings looked at for one answer. One or two do, but for those within a change of the clock. */
+const stepsMax = 4000
 
 /** Made once per window, because reading a rule costs more than asking it. */
 const courses = new WeakMap<Window, Course>()
@@ -91,27 +89,39 @@ function seek(window: Window, time: Instant, direction: 1 | -1): Instant | undef
 }
 
 /**
- * Walks over the rule's wall-clock openings in one direction and keeps the nearest in exact time. It begins a slack before
- * `time` and ends a slack after the best, because the order in wall-clock time is not quite the order in exact time.
+ * Walks over the rule's wall-clock openings in one direction and keeps the nearest in exact time. Around a change of the
+ * clock the two orders differ by up to that change, so there it begins earlier and looks further.
  */
 function seekIn(course: Course, time: Instant, direction: 1 | -1): Instant | undefined {
-  let cursor = wallAt(course.zone, time) - direction * slackMs
+  const { zone } = course
+  // The library leaves the time itself out, which is right for "after"; "at or before" begins a millisecond later.
+  let cursor = wallAt(zone, time) - direction * clockChangeAt(zone, time) + (direction === -1 ? 1 : 0)
   let best: Instant | undefined
-  let bestWall: Wall = 0
+  let wallMost: Wall = 0
   for (let step = 0; step < stepsMax; step++) {
     const found = direction === 1 ? course.rule.next(new Date(cursor)) : course.rule.previous(new Date(cursor))
-    if (!found) break
-    const wall: Wall = found.epochMilliseconds
-    if (best !== undefined && (wall - bestWall) * direction > slackMs) break
+    const wall: Wall = found?.epochMilliseconds ?? Number.NaN
+    if (!(wall >= timeMin && wall <= timeMax) || (best !== undefined && wall * direction > wallMost * direction)) break
     cursor = wall
     if (course.except.has(wall)) continue
-    const exact = exactAt(course.zone, wall)
+    const exact = exactAt(zone, wall)
     const beyond = direction === 1 ? exact > time : exact <= time
     if (!beyond || (best !== undefined && (exact - best) * direction >= 0)) continue
     best = exact
-    bestWall = wall
+    const change = clockChangeAt(zone, exact)
+    if (change === 0) break
+    wallMost = wall + direction * change
   }
   return best
+}
+
+/** Milliseconds by which the clock of a zone changes within two days of a time; mostly 0, an hour twice a year. */
+function clockChangeAt(zone: string, time: Instant): number {
+  const offsets = [-2, 0, 2].map((days) => {
+    const near = instant(time + days * 86_400_000)
+    return wallAt(zone, near) - near
+  })
+  return Math.max(...offsets) - Math.min(...offsets)
 }
 
 function courseOf(window: Window): Course {
@@ -152,7 +162,9 @@ function neverFault(window: Window): OpeningFault[] {
   try {
     if (seekIn(courseOf(window), instant(timeMin), 1) !== undefined) return []
   } catch (error) {
-    return [{ field, message: `This rule cannot be followed: ${messageOf(error)}.` }]
+    // The library gives up after ten thousand periods without an opening.
+    if (!messageOf(error).includes('exceeded'))
+      return [{ field, message: `This rule cannot be followed: ${messageOf(error)}.` }]
   }
   return [{ field, message: 'This window never opens.', next: 'Look at its rule, UNTIL, COUNT and exceptions.' }]
 }

@@ -4,14 +4,13 @@
  */
 import { parseDuration } from '#base/time.ts'
 import { byPosition } from './problem.ts'
-import { factPathPattern, reservedParameters } from './schema.ts'
+import { reservedParameters, windowMsMax, windowMsMin } from './limits.ts'
 import { readDocument } from './document.ts'
 import { problem, problemsOf, spell } from './issue.ts'
 import { filledStringsOf, resourceOf } from './resource.ts'
 import { templateBytesMax } from './template.ts'
 import { templateFaults } from './template-check.ts'
 import { openingFaults } from './opening.ts'
-import { windowMsMax, windowMsMin } from './window.ts'
 import { windowsOfCalendar } from './ics.ts'
 import { soundParts } from './sound-parts.ts'
 import type { Path, PolicyDocument } from './document.ts'
@@ -120,7 +119,7 @@ class Reading {
         'Name a site, or leave sites out.',
       )
     for (const path of Object.keys(facts ?? {}))
-      if (path.startsWith('facts.') && factPathPattern.test(path))
+      if (path.startsWith('facts.'))
         this.#tell(
           ['select', 'facts', path],
           'key',

@@ -5,23 +5,16 @@
  */
 import * as z from 'zod'
 
-/** Limits of one policy; beyond them it is refused with POLICY_TOO_LARGE or POLICY_VALUE_INVALID. */
-export const policyBytesMax = 1_048_576
-export const resourcesMax = 2000
-export const windowsMax = 32
-export const monitorsMax = 64
-const sitesMax = 256
-
-/** Names that templates use for themselves, so no parameter may have them. */
-export const reservedParameters = ['parameters', 'facts', 'bundle', 'labels']
-
-/** A label, a label's value and a site: printable in a URL, a file name and a certificate. */
-export const wordPattern = /^[A-Za-z0-9._/-]{1,63}$/
-/** A dotted fact path. */
-export const factPathPattern = /^[A-Za-z0-9_-]{1,64}(?:\.[A-Za-z0-9_-]{1,64}){0,7}$/
-/** What a fact is compared with: printable ASCII, because it travels in signed metadata. */
-export const factTextPattern = /^[\x20-\x7e]{1,128}$/
-const parameterPattern = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
+import {
+  factPathPattern,
+  factTextPattern,
+  monitorsMax,
+  parameterPattern,
+  resourcesMax,
+  sitesMax,
+  windowsMax,
+  wordPattern,
+} from './limits.ts'
 
 const words = text('a word of at most 63 letters, digits and ._/-', wordPattern)
 const line = (wants: string, max = 4096): z.ZodString => text(wants, new RegExp(`^[^\\u0000\\n\\r]{1,${max}}$`))

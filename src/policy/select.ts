@@ -5,8 +5,8 @@
 import { GuardFailed, fieldsAt, listAt, onlyKeys, own, textAt } from '#base/guard.ts'
 import { Refused } from '#base/errors.ts'
 import { factAt } from '#facts/inventory.ts'
-import type { Facts } from '#facts/inventory.ts'
-import { factPathPattern, factTextPattern, wordPattern } from './schema.ts'
+import type { Facts, FactValue } from '#facts/inventory.ts'
+import { factPathPattern, factTextPattern, selectEntriesMax, sitesMax, wordPattern } from './limits.ts'
 import type { Select } from './model.ts'
 
 /** What a select is compared with. */
@@ -16,9 +16,6 @@ export interface Device {
   readonly labels: Readonly<Record<string, string>>
   readonly facts: Facts
 }
-
-const entriesMax = 64
-const sitesMax = 256
 
 /** Every label, the site and every fact must fit. A fact is compared as text; a list fits where it holds the text. */
 export function selects(select: Select | undefined, device: Device): boolean {
@@ -60,14 +57,14 @@ export function readSelect(value: unknown): Select | undefined {
   }
 }
 
-function fits(fact: unknown, wanted: string): boolean {
-  if (Array.isArray(fact)) return fact.some((item) => String(item) === wanted)
-  return fact !== undefined && typeof fact !== 'object' && String(fact) === wanted
+function fits(fact: FactValue | undefined, wanted: string): boolean {
+  if (typeof fact === 'object') return Array.isArray(fact) && fact.includes(wanted)
+  return fact !== undefined && String(fact) === wanted
 }
 
 function textsAt(value: unknown, path: string, key: RegExp, text: RegExp): Readonly<Record<string, string>> {
   const fields = fieldsAt(value, path)
-  const entries = listAt(Object.entries(fields), path, entriesMax) as [string, unknown][]
+  const entries = listAt(Object.entries(fields), path, selectEntriesMax) as [string, unknown][]
   return Object.fromEntries(
     entries.map(([name, item]) => [
       textAt(name, `${path} (name)`, 600, key),

@@ -4,7 +4,7 @@
  */
 import { fillTemplate, readTemplate, unknownYet } from './template.ts'
 import { nearest } from './suggestion.ts'
-import { reservedParameters } from './schema.ts'
+import { reservedParameters } from './limits.ts'
 import type { TemplateFault } from './template.ts'
 
 export function templateFaults(text: string, parameters: Readonly<Record<string, unknown>>): TemplateFault[] {

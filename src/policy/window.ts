@@ -5,20 +5,18 @@
  */
 import { GuardFailed, fieldsAt, listAt, onlyKeys, own, textAt, wholeAt } from '#base/guard.ts'
 import { Refused } from '#base/errors.ts'
-import { instant } from '#base/time.ts'
+import { earliest, instant } from '#base/time.ts'
 import type { Instant } from '#base/time.ts'
 import { latestOpening, nextOpening, openingFaults } from './opening.ts'
-import { windowsMax } from './schema.ts'
+import { windowMsMax, windowMsMin, windowsMax } from './limits.ts'
 import type { Window, WindowState } from './model.ts'
 
-export const windowMsMin = 60_000
-export const windowMsMax = 31 * 86_400_000
 const exceptMax = 1000
 /** Openings that are joined into one, in each direction. A union that is longer (a window without end) closes later than told. */
 const joinsMax = 32
 
 /** What was answered last for a list of windows, and until when that stays true: a member asks at each of its events. */
-const answers = new WeakMap<readonly Window[], { state: WindowState; from: Instant; until: Instant }>()
+const answers = new WeakMap<readonly Window[], Answer>()
 
 /**
  * Open: `opens` and `closes` of the union that is open now. Closed: those of the next one, or neither where no window
@@ -29,8 +27,7 @@ export function windowState(windows: readonly Window[], now: Instant): WindowSta
   const known = answers.get(windows)
   if (known && known.from <= now && now < known.until) return known.state
   const answer = stateAt(windows, now)
-  if (answer.until > now) answers.set(windows, answer)
-  else answers.delete(windows)
+  answers.set(windows, answer)
   return answer.state
 }
 
@@ -47,35 +44,35 @@ export function readWindows(value: unknown): readonly Window[] {
   }
 }
 
-function stateAt(windows: readonly Window[], now: Instant): { state: WindowState; from: Instant; until: Instant } {
-  let closes = lastClose(windows, now)
+interface Answer {
+  readonly state: WindowState
+  readonly from: Instant
+  readonly until: Instant
+}
+
+function stateAt(windows: readonly Window[], now: Instant): Answer {
+  const closes = lastClose(windows, now)
+  const opens = firstOf(windows, (window) => nextOpening(window, now))
   if (closes !== undefined && closes > now) {
+    const latest = lastOf(windows, (window) => latestOpening(window, now)) ?? now
+    const start = joinedStart(windows, latest)
     const end = joinedEnd(windows, closes)
-    const start = joinedStart(windows, now)
-    const state: WindowState = { open: true, opens: start.time, closes: end.time }
-    // An answer about a union without end depends on when it was asked, so it is good for this moment only.
-    return { state, from: now, until: start.whole && end.whole ? end.time : now }
+    // Where the union was cut short, the answer depends on the latest opening, so it changes with the next one.
+    const until = start.whole && end.whole ? end.time : (earliest(end.time, opens) ?? end.time)
+    return { state: { open: true, opens: start.time, closes: end.time }, from: latest, until }
   }
-  let opens: Instant | undefined
-  for (const window of windows) {
-    const next = nextOpening(window, now)
-    if (next !== undefined && (opens === undefined || next < opens)) opens = next
-  }
-  if (opens === undefined) return { state: { open: false }, from: now, until: instant(Number.MAX_SAFE_INTEGER) }
-  closes = joinedEnd(windows, lastClose(windows, opens) ?? opens).time
-  return { state: { open: false, opens, closes }, from: now, until: opens }
+  const from = closes ?? now
+  if (opens === undefined) return { state: { open: false }, from, until: instant(Number.MAX_SAFE_INTEGER) }
+  const end = joinedEnd(windows, lastClose(windows, opens) ?? opens)
+  return { state: { open: false, opens, closes: end.time }, from, until: opens }
 }
 
 /** The latest end among the openings at or before `time`; it may lie in the past. */
 function lastClose(windows: readonly Window[], time: Instant): Instant | undefined {
-  let latest: Instant | undefined
-  for (const window of windows) {
+  return lastOf(windows, (window) => {
     const opened = latestOpening(window, time)
-    if (opened === undefined) continue
-    const closes = instant(opened + window.durationMs)
-    if (latest === undefined || closes > latest) latest = closes
-  }
-  return latest
+    return opened === undefined ? undefined : instant(opened + window.durationMs)
+  })
 }
 
 function joinedEnd(windows: readonly Window[], end: Instant): { time: Instant; whole: boolean } {
@@ -88,20 +85,31 @@ function joinedEnd(windows: readonly Window[], end: Instant): { time: Instant; w
   return { time, whole: false }
 }
 
-/** The beginning of the union that is open at `now`: backwards over each opening that reaches what is known so far. */
-function joinedStart(windows: readonly Window[], now: Instant): { time: Instant; whole: boolean } {
-  let time = instant(now + 1)
+/** The beginning of the union in which `opening` lies: backwards over each opening that reaches what is known so far. */
+function joinedStart(windows: readonly Window[], opening: Instant): { time: Instant; whole: boolean } {
+  let time = opening
   for (let join = 0; join < joinsMax; join++) {
-    let earlier: Instant | undefined
-    for (const window of windows) {
+    const earlier = firstOf(windows, (window) => {
       const opened = latestOpening(window, instant(time - 1))
-      if (opened === undefined || opened + window.durationMs < time) continue
-      if (earlier === undefined || opened < earlier) earlier = opened
-    }
+      return opened === undefined || opened + window.durationMs < time ? undefined : opened
+    })
     if (earlier === undefined) return { time, whole: true }
     time = earlier
   }
   return { time, whole: false }
+}
+
+function firstOf<T>(items: readonly T[], timeOf: (item: T) => Instant | undefined): Instant | undefined {
+  return earliest(...items.map(timeOf))
+}
+
+function lastOf<T>(items: readonly T[], timeOf: (item: T) => Instant | undefined): Instant | undefined {
+  let latest: Instant | undefined
+  for (const item of items) {
+    const time = timeOf(item)
+    if (time !== undefined && (latest === undefined || time > latest)) latest = time
+  }
+  return latest
 }
 
 function windowOf(value: unknown, path: string): Window {
