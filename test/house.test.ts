@@ -294,7 +294,7 @@ describe('documents', () => {
     const files = {
       'docs/errors.md': '| A_GOOD | Refused | x | y |\n| A_GONE | Refused | x | y |\n| A_LONE | Negative | x | y |\n',
       'src/disk/a.ts':
-        "new Refused('A_GOOD', t)\nnew Unavailable('A_LONE', t)\nconst code = ok ? 'A_NEW' : process.env['NODE_ENV']\nif (x === 'A_FOREIGN') f('A_NEW')\n",
+        "new Refused('A_GOOD', t)\nnew Unavailable('A_LONE', t)\nconst code = ok ? 'A_NEW' : process.env['SOME_HOME']\nif (x === 'A_FOREIGN') f('A_NEW')\n",
       'test/a.test.ts': "expect(code).toBe('A_GOOD'); 'A_GONE'",
     }
     expect(errorCodeBreaches(made(files))).toEqual([

@@ -50,8 +50,8 @@ export function sectionsOf(markdown: string): Set<string> {
 const families = ['Refused', 'Unavailable', 'Misconfigured', 'Negative']
 /** Words in capitals that name variables of the environment. */
 const notOurs = /^(?:GRAPEVINE|NODE|XDG|LC|FORCE|TERM)_|^NO_COLOR$/
-/** Comparing with a code does not produce it; that is how codes of libraries and of the system are met. */
-const compared = /(?:\bcase|[=!]==?)\s*$/
+/** Comparing with a code does not produce it; that is how codes of libraries and of the system are met. Nor does `env['…']`. */
+const compared = /(?:\bcase|[=!]==?|\benv\??\.?\[)\s*$/
 
 /** Error codes that the code can produce, with the family where the constructor shows it. */
 export function codesIn(tree: HouseTree): { code: string; family?: string; at: string }[] {

@@ -49,7 +49,7 @@ export function headerBreaches(tree: HouseTree): string[] {
         .replaceAll(/^\s*\* ?/gm, '')
         .replaceAll(/\s+/g, ' ')
         .trim()
-      const sentence = /^["'`(A-Z0-9][^]*?[.:](?=\s|$)/.exec(prose)?.[0]
+      const sentence = /^["'`(A-Z0-9][^]*?[.?!](?=\s|$)/.exec(prose)?.[0]
       if (sentence === undefined) return [`${source.path}: its header does not begin with a sentence`]
       return sentence.split(' ').length < 3
         ? [`${source.path}: its header begins with "${sentence}", which says too little`]
