@@ -77,6 +77,7 @@ const bundlesMax = 256
 const resultsMax = 2000
 const driftMax = 2000
 const textLengthMax = 1024
+const idLengthMax = 200
 const reasonLengthMax = 500
 const nameLengthMax = 64
 
@@ -86,9 +87,10 @@ const nameLengthMax = 64
  * hundred, all results, all drift. Names, versions and states of bundles always stay.
  */
 export function encodeReport(report: Report): Uint8Array {
+  const whole = limited(report)
   let bytes: Uint8Array = new Uint8Array()
   for (const thin of thinnings) {
-    bytes = utf8(JSON.stringify(thin(report)))
+    bytes = utf8(JSON.stringify(thin(whole)))
     if (bytes.byteLength <= reportBytesMax) return bytes
   }
   assert(false, `a report of ${bytes.byteLength} bytes with nothing but states`)
@@ -105,13 +107,13 @@ export function readReport(bytes: Uint8Array): Report {
 }
 
 const thinnings: readonly ((report: Report) => Report)[] = [
-  (report) => withReasons(limited(report), reasonLengthMax),
-  (report) => withReasons(limited(report), 100),
-  (report) => withReasons(withoutFacts(limited(report)), 100),
-  (report) => withReasons(withoutFacts(limited(report)), 0),
-  (report) => withResults(withReasons(withoutFacts(limited(report)), 0), (result) => result.outcome !== 'kept'),
+  (report) => withReasons(report, reasonLengthMax),
+  (report) => withReasons(report, 100),
+  (report) => withReasons(withoutFacts(report), 100),
+  (report) => withReasons(withoutFacts(report), 0),
+  (report) => withResults(withReasons(withoutFacts(report), 0), (result) => result.outcome !== 'kept'),
   (report) => ({
-    ...withResults(withReasons(withoutFacts(limited(report)), 0), (result) => result.outcome !== 'kept'),
+    ...withResults(withReasons(withoutFacts(report), 0), (result) => result.outcome !== 'kept'),
     drift: report.drift.slice(0, 100).map(shortFinding),
   }),
   (report) => ({ ...bare(report), drift: report.drift.slice(0, 100).map(shortFinding) }),
@@ -122,7 +124,7 @@ const thinnings: readonly ((report: Report) => Report)[] = [
 function limited(report: Report): Report {
   const bundles = report.bundles.slice(0, bundlesMax).map((bundle) => ({
     ...bundle,
-    results: bundle.results.slice(0, resultsMax).map((result) => ({ ...result, id: cut(result.id, textLengthMax) })),
+    results: bundle.results.slice(0, resultsMax).map((result) => ({ ...result, id: cut(result.id, idLengthMax) })),
   }))
   return {
     ...(isReadable(report.facts) ? report : withoutFacts(report)),
@@ -160,7 +162,7 @@ function withResults(report: Report, keep: (result: ResourceResult) => boolean):
 }
 
 function bare(report: Report): Report {
-  const bundles = report.bundles.slice(0, bundlesMax).map((bundle) => ({ ...cutReason(bundle, 0), results: [] }))
+  const bundles = report.bundles.map((bundle) => ({ ...cutReason(bundle, 0), results: [] }))
   return { ...withoutFacts(report), bundles, drift: [] }
 }
 

@@ -77,7 +77,13 @@ export function readDocument(text: string): { document?: PolicyDocument; problem
   const lines = new LineCounter()
   let document: Document
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, strict: true, version: '1.2' })
+    document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      logLevel: 'error',
+      strict: true,
+      version: '1.2',
+    })
   } catch (error) {
     // The YAML library follows nesting by recursion: thousands of brackets end its stack, and nothing else throws here.
     const next = `Nest at most ${nestingMax} levels.`

@@ -16,7 +16,15 @@ export function problemsOf(issue: z.core.$ZodIssue, document: PolicyDocument): P
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, document))
   if (issue.code === 'invalid_key') {
     const wants = issue.issues[0]?.message ?? 'a name'
-    return [problem(document, path, 'key', 'POLICY_VALUE_INVALID', `The key "${path.at(-1)}" must be ${wants}.`)]
+    return [
+      problem(
+        document,
+        path,
+        'key',
+        'POLICY_VALUE_INVALID',
+        `The key "${oneLine(String(path.at(-1)))}" must be ${wants}.`,
+      ),
+    ]
   }
   const value = valueAt(document.value, path)
   const key = String(path.at(-1) ?? '')
@@ -53,7 +61,7 @@ export function problem(
 export function spell(path: Path): string {
   if (path.length === 0) return 'The policy'
   return path.reduce<string>(
-    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : `${text}${text ? '.' : ''}${step}`),
+    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : `${text}${text ? '.' : ''}${oneLine(step)}`),
     '',
   )
 }
@@ -88,7 +96,7 @@ function unknownKey(path: Path, key: string, document: PolicyDocument): Problem 
   const at = [...path, key]
   const isResource = path.length === 2 && path[0] === 'resources'
   if (!isResource) {
-    const message = `${spell(path)} has no setting "${key}".`
+    const message = `${spell(path)} has no setting "${oneLine(key)}".`
     return problem(document, at, 'key', 'POLICY_KEY_UNKNOWN', message, suggest(key, keysAt(path)))
   }
   const fields = valueAt(document.value, path) as Record<string, unknown>
@@ -104,7 +112,7 @@ function unknownKey(path: Path, key: string, document: PolicyDocument): Problem 
       `Indent the settings of ${empty} by two more spaces.`,
     )
   }
-  const message = `There is no kind of resource "${key}".`
+  const message = `There is no kind of resource "${oneLine(key)}".`
   return problem(document, at, 'key', 'POLICY_KIND_UNKNOWN', message, suggest(key, keysAt(path)))
 }
 
@@ -137,6 +145,12 @@ function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint') return `the number ${value}`
   if (typeof value === 'boolean') return String(value)
   return Array.isArray(value) ? `a list of ${value.length}` : 'a map'
+}
+
+/** A key in a sentence: a key may be any text, of any length, even a map. */
+function oneLine(key: string): string {
+  const line = key.replaceAll(/\s+/g, ' ')
+  return line.length > 60 ? `${line.slice(0, 57)}...` : line
 }
 
 /** The keys that the schema knows at a path. */

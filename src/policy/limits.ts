@@ -15,6 +15,8 @@ export const selectEntriesMax = 64
 /** A window lasts from a minute to 31 days. */
 export const windowMsMin = 60_000
 export const windowMsMax = 31 * 86_400_000
+/** Openings that do not happen, in one window. */
+export const exceptMax = 1000
 
 /** A label, a label's value and a site: printable in a URL, a file name and a certificate. */
 export const wordPattern = /^[A-Za-z0-9._/-]{1,63}$/

@@ -4,7 +4,7 @@
  */
 import { parseDuration } from '#base/time.ts'
 import { byPosition } from './problem.ts'
-import { reservedParameters, windowMsMax, windowMsMin } from './limits.ts'
+import { exceptMax, reservedParameters, selectEntriesMax, windowMsMax, windowMsMin, windowsMax } from './limits.ts'
 import { readDocument } from './document.ts'
 import { problem, problemsOf, spell } from './issue.ts'
 import { filledStringsOf, resourceOf } from './resource.ts'
@@ -67,7 +67,7 @@ class Reading {
       name: text.policy,
       ...(text.description === undefined ? {} : { description: text.description }),
       ...(select === undefined ? {} : { select }),
-      windows: (text.windows ?? []).flatMap((window, index) => this.#windowsOf(window, ['windows', index])),
+      windows: this.#allWindowsOf(text.windows ?? []),
       ...(aheadMs === undefined ? {} : { prepareAheadMs: aheadMs }),
       ...(text.drift === undefined
         ? {}
@@ -118,6 +118,17 @@ class Reading {
         'An empty list of sites selects nobody.',
         'Name a site, or leave sites out.',
       )
+    for (const [key, part] of [['labels', labels] as const, ['facts', facts] as const])
+      if (Object.keys(part ?? {}).length > selectEntriesMax) {
+        const message = `select.${key} has more than ${selectEntriesMax} entries.`
+        this.#tell(
+          ['select', key],
+          'value',
+          'POLICY_VALUE_INVALID',
+          message,
+          'Give the devices one label for all of them.',
+        )
+      }
     for (const path of Object.keys(facts ?? {}))
       if (path.startsWith('facts.'))
         this.#tell(
@@ -133,6 +144,20 @@ class Reading {
       ...(select.sites ? { sites: select.sites } : {}),
       ...(facts ? { facts } : {}),
     }
+  }
+
+  #allWindowsOf(texts: NonNullable<PolicyText['windows']>): Window[] {
+    const windows = texts.flatMap((text, index) => this.#windowsOf(text, ['windows', index]))
+    // A calendar file may hold many; a member refuses signed windows beyond these limits.
+    if (windows.length > windowsMax) {
+      const message = `These are ${windows.length} windows, more than ${windowsMax}.`
+      this.#tell(['windows'], 'value', 'POLICY_WINDOW_INVALID', message, 'Join them by rules such as FREQ=WEEKLY.')
+    }
+    if (windows.some((window) => (window.except?.length ?? 0) > exceptMax)) {
+      const message = `A window has more than ${exceptMax} exceptions.`
+      this.#tell(['windows'], 'value', 'POLICY_WINDOW_INVALID', message, 'Begin it at a later start.')
+    }
+    return windows
   }
 
   #windowsOf(text: WindowText | undefined, path: Path): Window[] {

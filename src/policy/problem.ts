@@ -35,7 +35,8 @@ export type PolicyCode =
 export function formatProblem(problem: Problem, folder?: string): string {
   const file = folder === undefined ? problem.file : `${folder.replace(/\/+$/, '')}/${problem.file}`
   const next = problem.next === undefined ? '' : ` ${problem.next}`
-  return `${file}:${problem.line}:${problem.column}: ${problem.message}${next}`
+  // Texts of the policy are quoted in messages: none may begin a line of its own, or steer the terminal.
+  return `${file}:${problem.line}:${problem.column}: ${problem.message}${next}`.replaceAll(/\p{Cc}+/gu, ' ')
 }
 
 /** Order for people: policy.yaml first, then the other files by name, each from top to bottom. */

@@ -21,6 +21,7 @@ export type FilledKey = (typeof filledKeys)[number]
 type Kind = Resource['kind']
 
 const labelLengthMax = 120
+const originKeys = ['template', 'source', 'content'] as const
 
 /** The resource, or undefined where it told of a fault that leaves none. */
 export function resourceOf(text: ResourceText, index: number, find: FindFile, report: Report): Resource | undefined {
@@ -174,7 +175,7 @@ function fileOf(
 ): FileResource | undefined {
   checkPath(fields.path, ['file', 'path'], report)
   const state = fields.state ?? 'present'
-  const origins = (['template', 'source', 'content'] as const).filter((key) => fields[key] !== undefined)
+  const origins = Object.keys(fields).flatMap((key) => originKeys.find((origin) => origin === key) ?? [])
   const [origin, second] = origins
   const file = { kind: 'file' as const, id: id(fields.path), path: fields.path, state }
   if (state === 'absent') {

@@ -8,10 +8,9 @@ import { Refused } from '#base/errors.ts'
 import { earliest, instant } from '#base/time.ts'
 import type { Instant } from '#base/time.ts'
 import { latestOpening, nextOpening, openingFaults } from './opening.ts'
-import { windowMsMax, windowMsMin, windowsMax } from './limits.ts'
+import { exceptMax, windowMsMax, windowMsMin, windowsMax } from './limits.ts'
 import type { Window, WindowState } from './model.ts'
 
-const exceptMax = 1000
 /** Openings that are joined into one, in each direction. A union that is longer (a window without end) closes later than told. */
 const joinsMax = 32
 

@@ -1,0 +1,23 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { policyJsonSchema, policySchema, resourceKinds } from '#policy/schema.ts'
+
+const url = new URL('../../docs/policy.schema.json', import.meta.url)
+
+describe('docs/policy.schema.json', () => {
+  it('is what the schema says (UPDATE_SCHEMA=1 writes it)', () => {
+    if (process.env['UPDATE_SCHEMA'] === '1') writeFileSync(url, policyJsonSchema())
+    expect(readFileSync(url, 'utf8')).toBe(policyJsonSchema())
+  })
+
+  it('names every setting and every kind of resource, and allows no other', () => {
+    const schema = JSON.parse(policyJsonSchema()) as {
+      properties: Record<string, { items?: { properties: object; additionalProperties: boolean } }>
+      additionalProperties: boolean
+    }
+    expect(Object.keys(schema.properties)).toEqual(Object.keys(policySchema.shape))
+    expect(Object.keys(schema.properties['resources']?.items?.properties ?? {})).toEqual(Object.keys(resourceKinds))
+    expect(schema.additionalProperties).toBe(false)
+    expect(schema.properties['resources']?.items?.additionalProperties).toBe(false)
+  })
+})
