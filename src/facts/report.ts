@@ -22,7 +22,7 @@ export interface ResourceResult {
 }
 
 export type ResourceOutcome = 'kept' | 'repaired' | 'failed' | 'skipped'
-export const resourceOutcomes: readonly ResourceOutcome[] = ['kept', 'repaired', 'failed', 'skipped']
+const resourceOutcomes: readonly ResourceOutcome[] = ['kept', 'repaired', 'failed', 'skipped']
 
 /** The fixed words for a bundle on a device, the same in status, fleet, reports and metrics (docs/glossary.md). */
 export type BundleState =

@@ -67,7 +67,7 @@ export function spell(path: Path): string {
 }
 
 /** The own value at a path of plain data. */
-export function valueAt(value: unknown, path: Path): unknown {
+function valueAt(value: unknown, path: Path): unknown {
   let found = value
   for (const step of path) {
     if (typeof found !== 'object' || found === null || !Object.hasOwn(found, step)) return undefined
