@@ -19,6 +19,12 @@ export interface Holding {
 /** `already`: the chunk was here before, nothing was written. */
 export type PutResult = 'stored' | 'already'
 
+/** Counts what adding cost. */
+export interface AddTally {
+  /** Bytes of chunks that no content of the store held before, those of chunk lists among them; `add` only raises it. */
+  newBytes: number
+}
+
 export interface ChunkStore {
   /**
    * Makes a content ready to be fetched, and returns what is already here: what an earlier run stored, and chunks that other
@@ -28,8 +34,9 @@ export interface ChunkStore {
   open(ref: ContentRef): Promise<Holding>
 
   /**
-   * Verifies and stores one chunk of an opened content; durable once it returns. Refused `CHUNK_WRONG` for bytes under a
-   * wrong digest or length (nothing is kept); Unavailable `DISK_FULL`, `CONTENT_MISSING`.
+   * Verifies and stores one chunk of an opened content. Once it returns, the chunk is served, and survives the death of the
+   * process; a power failure may lose those of the last moments, and what was lost is never claimed. Refused `CHUNK_WRONG` for bytes
+   * under a wrong digest, length or index (nothing is kept); Unavailable `DISK_FULL`, and `CONTENT_MISSING` where it was not opened.
    */
   put(content: Digest, index: number, bytes: Uint8Array): Promise<PutResult>
 
@@ -39,11 +46,14 @@ export interface ChunkStore {
    */
   read(content: Digest, index: number): Promise<Uint8Array | undefined>
 
-  /** The whole content as one piece, for small ones such as manifests and lists; undefined where it is not complete. Refuses more than `max` bytes with Refused `CONTENT_TOO_LARGE`. */
+  /**
+   * The whole content as one piece, for small ones such as manifests and lists; undefined where it is not complete. Refused
+   * `CONTENT_TOO_LARGE` for more than `max` bytes, `CONTENT_WRONG` where its signed list describes other bytes than its digest.
+   */
   readWhole(content: Digest, max: number): Promise<Uint8Array | undefined>
 
   /** Cuts, stores and names bytes made here, with their list. The stream is read once; a content that is already here is not written again. */
-  add(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<ContentRef>
+  add(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, tally?: AddTally): Promise<ContentRef>
 
   /** What is here of a content; undefined where it was never opened. */
   holding(content: Digest): Holding | undefined

@@ -1,0 +1,169 @@
+/**
+ * A ChunkStore in memory, for tests and made-up worlds. It keeps the contract of `chunk-store.ts` but never waits: each promise that it
+ * returns is settled, and `add` takes no bytes that would have to be awaited.
+ */
+import { assert } from '#base/assert.ts'
+import { concatBytes } from '#base/bytes.ts'
+import { sha256, type Digest } from '#base/digest.ts'
+import { GrapevineError, Refused, Unavailable } from '#base/errors.ts'
+import { ChunkList, encodeChunkList } from './chunk-list.ts'
+import type { AddTally, ChunkStore, Holding, PutResult } from './chunk-store.ts'
+import { Cutting } from './cutting.ts'
+import { isSameRef, type ContentRef } from './content-ref.ts'
+
+interface Held {
+  readonly ref: ContentRef
+  readonly list: ChunkList
+  readonly chunks: (Uint8Array | undefined)[]
+}
+
+export class MemoryStore implements ChunkStore {
+  readonly #contents = new Map<Digest, Held>()
+  /** Chunks that some content holds, by digest. */
+  readonly #chunks = new Map<Digest, Uint8Array>()
+
+  open(ref: ContentRef): Promise<Holding> {
+    return settle(() => this.#open(ref))
+  }
+
+  put(content: Digest, index: number, bytes: Uint8Array): Promise<PutResult> {
+    return settle(() => {
+      const held = this.#contents.get(content)
+      if (!held) throw missing(content)
+      const digest = index < held.list.size ? held.list.digestAt(index) : undefined
+      if (sha256(bytes) !== digest || bytes.byteLength !== held.list.lengthAt(index))
+        throw new Refused('CHUNK_WRONG', {
+          message: `Chunk ${index} is not what its digest names; nothing was kept.`,
+          where: `content ${content}`,
+        })
+      if (held.chunks[index]) return 'already'
+      this.#keep(held, index, bytes.slice())
+      return 'stored'
+    })
+  }
+
+  read(content: Digest, index: number): Promise<Uint8Array | undefined> {
+    return settle(() => {
+      const held = this.#contents.get(content)
+      const chunk = held?.chunks[index]
+      if (!held || !chunk) return undefined
+      if (sha256(chunk) === held.list.digestAt(index)) return chunk.slice()
+      held.chunks[index] = undefined
+      return undefined
+    })
+  }
+
+  readWhole(content: Digest, max: number): Promise<Uint8Array | undefined> {
+    return settle(() => this.#whole(content, max))
+  }
+
+  add(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, tally?: AddTally): Promise<ContentRef> {
+    return settle(() => {
+      assert(Symbol.iterator in bytes, 'a store in memory does not wait for bytes')
+      return this.#add(bytes, tally)
+    })
+  }
+
+  holding(content: Digest): Holding | undefined {
+    const held = this.#contents.get(content)
+    return held && holdingOf(held)
+  }
+
+  holdings(): readonly Holding[] {
+    return [...this.#contents.values()].map(holdingOf)
+  }
+
+  remove(content: Digest): Promise<void> {
+    return settle(() => {
+      const held = this.#contents.get(content)
+      this.#contents.delete(content)
+      for (const index of held?.chunks.keys() ?? []) this.#chunks.delete(held?.list.digestAt(index) ?? content)
+    })
+  }
+
+  #open(ref: ContentRef): Holding {
+    const known = this.#contents.get(ref.digest)
+    if (!known || !isSameRef(known.ref, ref)) {
+      const bytes = ref.list && this.#whole(ref.list.digest, ref.list.length)
+      if (ref.list && !bytes) throw missing(ref.list.digest)
+      const list = bytes ? ChunkList.decode(bytes, ref) : ChunkList.single(ref)
+      this.#contents.set(ref.digest, { ref, list, chunks: Array.from({ length: list.size }, () => undefined) })
+    }
+    const held = this.#heldOf(ref.digest)
+    for (const index of held.chunks.keys()) {
+      const chunk = this.#chunks.get(held.list.digestAt(index))
+      if (!held.chunks[index] && chunk) this.#keep(held, index, chunk)
+    }
+    return holdingOf(held)
+  }
+
+  #whole(content: Digest, max: number): Uint8Array | undefined {
+    const held = this.#contents.get(content)
+    if (!held || held.chunks.includes(undefined)) return undefined
+    if (held.ref.length > max)
+      throw new Refused('CONTENT_TOO_LARGE', {
+        message: `A content of ${held.ref.length} bytes is larger than the ${max} that are read at once.`,
+        where: `content ${content}`,
+      })
+    const bytes = concatBytes(...held.chunks.filter((chunk) => chunk !== undefined))
+    if (sha256(bytes) === content) return bytes
+    throw new Refused('CONTENT_WRONG', {
+      message: 'The chunk list of a content describes other bytes than its digest names.',
+      where: `content ${content}`,
+    })
+  }
+
+  #add(parts: Iterable<Uint8Array>, tally: AddTally | undefined): ContentRef {
+    const bytes = concatBytes(...parts)
+    const cutting = new Cutting()
+    cutting.push(bytes)
+    const { digest, length, chunks } = cutting.end()
+    const ref =
+      chunks.length > 1 ? { digest, length, list: this.#add([encodeChunkList(chunks)], tally) } : { digest, length }
+    for (const chunk of new Map(chunks.map((chunk) => [chunk.digest, chunk])).values())
+      if (tally && !this.#chunks.has(chunk.digest)) tally.newBytes += chunk.length
+    this.#open(ref)
+    const held = this.#heldOf(digest)
+    for (const [index] of chunks.entries()) {
+      const start = held.list.offsetAt(index)
+      if (!held.chunks[index]) this.#keep(held, index, bytes.slice(start, start + held.list.lengthAt(index)))
+    }
+    return ref
+  }
+
+  #heldOf(content: Digest): Held {
+    const held = this.#contents.get(content)
+    assert(held, 'a content that was opened is held')
+    return held
+  }
+
+  #keep(held: Held, index: number, bytes: Uint8Array): void {
+    held.chunks[index] = bytes
+    this.#chunks.set(held.list.digestAt(index), bytes)
+  }
+}
+
+function holdingOf({ ref, list, chunks }: Held): Holding {
+  const have = new Uint8Array(Math.ceil(list.size / 8))
+  for (const [index, chunk] of chunks.entries())
+    if (chunk) have[index >> 3] = (have[index >> 3] ?? 0) | (1 << (index & 7))
+  return { ref, chunks: list.size, have, complete: !chunks.includes(undefined) }
+}
+
+function missing(content: Digest): Unavailable {
+  return new Unavailable('CONTENT_MISSING', {
+    message: 'A content, or the list of its chunks, is not here yet.',
+    where: `content ${content}`,
+    next: 'Fetch its list first, then open it.',
+  })
+}
+
+/** What `act` returns or refuses, as a promise. Our own mistakes are thrown at once. */
+function settle<T>(act: () => T): Promise<T> {
+  try {
+    return Promise.resolve(act())
+  } catch (error) {
+    if (error instanceof GrapevineError) return Promise.reject(error)
+    throw error
+  }
+}
