@@ -1,0 +1,174 @@
+/**
+ * Admission (protocol.md §1): both sides of a link prove their membership before anything else is served; a stranger is
+ * told a code and closed. The dialler greets first, and the other proves nothing before that hello was good. It also ends
+ * the surplus one of two links to one member, and keeps misbehaving members out for a while (protocol.md §9).
+ */
+import { after, earliest, type Instant } from '#base/time.ts'
+import { Refused } from '#base/errors.ts'
+import { verifyMembership } from '#trust/membership.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+import type { Address, LinkId } from './link.ts'
+import { dismiss, send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
+import { admissionMs, banMs, siteLinksMax, strikesMax, wireVersion } from './params.ts'
+import type { Hello } from './wire.ts'
+
+export class Admission {
+  readonly #self: Self
+  readonly #neighbours: Neighbours
+  readonly #strikes = new Map<PeerId, { count: number; until: Instant }>()
+  #addresses: readonly Address[] = []
+
+  constructor(self: Self, neighbours: Neighbours) {
+    this.#self = self
+    this.#neighbours = neighbours
+  }
+
+  /** Where we listen, told in every hello. */
+  listen(addresses: readonly Address[]): void {
+    this.#addresses = addresses
+  }
+
+  linkUp(turn: Turn, link: LinkId, peer: PeerId, direction: 'in' | 'out', address: Address): void {
+    const neighbour: Neighbour = {
+      link,
+      peer,
+      direction,
+      address,
+      since: turn.now,
+      phase: 'greeting',
+      membership: undefined,
+      certificate: undefined,
+      inside: false,
+      acting: false,
+      reach: false,
+      versions: undefined,
+      unplaced: { downBytes: 0, upBytes: 0 },
+    }
+    this.#neighbours.add(neighbour)
+    if (peer === this.#self.peer) return dismiss(turn, neighbour, 'SELF')
+    if (this.isBanned(peer, turn.now)) return dismiss(turn, neighbour, 'BANNED')
+    const surplus = this.#surplusOf(peer)
+    if (surplus) dismiss(turn, surplus, 'DUPLICATE')
+    if (surplus !== neighbour && direction === 'out') this.#greet(turn, neighbour)
+  }
+
+  /** Judges a hello. True where the neighbour is now verified, and was told so. */
+  hello(turn: Turn, neighbour: Neighbour, message: Hello, ready: { acting: boolean; reach: boolean }): boolean {
+    if (neighbour.phase !== 'greeting') {
+      dismiss(turn, neighbour, 'OUT_OF_ORDER')
+      return false
+    }
+    const code = this.#judge(turn, neighbour, message)
+    if (code !== undefined) {
+      turn.out({
+        type: 'log',
+        level: 'info',
+        event: 'admission.refused',
+        fields: { peer: neighbour.peer, address: neighbour.address, code },
+      })
+      dismiss(turn, neighbour, code)
+      return false
+    }
+    neighbour.versions = message.versions
+    neighbour.certificate = message.membership
+    neighbour.phase = 'verified'
+    if (neighbour.direction === 'in') this.#greet(turn, neighbour)
+    turn.out({ type: 'admit', link: neighbour.link })
+    send(turn, neighbour.link, { t: 'ready', ...ready })
+    return true
+  }
+
+  /** Blames a member for something only a broken or hostile one does; the third time it is kept out for a while. */
+  strike(turn: Turn, neighbour: Neighbour, what: string): void {
+    const known = this.#strikes.get(neighbour.peer)
+    const count = known && known.until > turn.now ? known.count + 1 : 1
+    this.#strikes.set(neighbour.peer, { count, until: after(turn.now, banMs) })
+    turn.out({
+      type: 'log',
+      level: 'warn',
+      event: 'peer.blamed',
+      fields: { peer: neighbour.peer, what, strikes: count },
+    })
+    if (count >= strikesMax) dismiss(turn, neighbour, 'BANNED')
+  }
+
+  isBanned(peer: PeerId, now: Instant): boolean {
+    const known = this.#strikes.get(peer)
+    if (known && known.until <= now) this.#strikes.delete(peer)
+    return known !== undefined && known.until > now && known.count >= strikesMax
+  }
+
+  /** Closes links whose other side did not prove itself in time, and those that no longer hold a valid membership. */
+  wake(turn: Turn): void {
+    for (const neighbour of this.#neighbours.all())
+      if (isPending(neighbour) && after(neighbour.since, admissionMs) <= turn.now) dismiss(turn, neighbour, 'TOO_SLOW')
+  }
+
+  /** New metadata may have revoked members or issuers: open links are judged again at once (trust.md §6). */
+  recheck(turn: Turn): void {
+    for (const neighbour of this.#neighbours.all()) {
+      const code = neighbour.certificate && this.#verify(turn, neighbour, neighbour.certificate)
+      if (code !== undefined) dismiss(turn, neighbour, code)
+    }
+  }
+
+  nextWake(): Instant | undefined {
+    let next: Instant | undefined
+    for (const neighbour of this.#neighbours.all())
+      if (isPending(neighbour)) next = earliest(next, after(neighbour.since, admissionMs))
+    return next
+  }
+
+  #greet(turn: Turn, neighbour: Neighbour): void {
+    send(turn, neighbour.link, {
+      t: 'hello',
+      wire: wireVersion,
+      membership: this.#self.certificate,
+      versions: this.#self.set.versions(),
+      addresses: this.#addresses,
+    })
+  }
+
+  /** The code of what is wrong with a hello, or undefined. */
+  #judge(turn: Turn, neighbour: Neighbour, message: Hello): string | undefined {
+    if (message.wire !== wireVersion) return 'WIRE_VERSION'
+    const code = this.#verify(turn, neighbour, message.membership)
+    if (code !== undefined) return code
+    const inside = this.#neighbours.list('inside').length
+    if (neighbour.inside && neighbour.direction === 'in' && inside >= siteLinksMax) return 'FULL'
+    return undefined
+  }
+
+  #verify(turn: Turn, neighbour: Neighbour, certificate: Uint8Array): string | undefined {
+    const { set, pinnedIssuers, membership } = this.#self
+    const issuers = set.issuers()
+    try {
+      const proven = verifyMembership(certificate, {
+        meshId: set.meshId,
+        issuers: issuers.length > 0 ? issuers : pinnedIssuers,
+        revocations: set.revocations(),
+        peer: neighbour.peer,
+        now: turn.now,
+      })
+      neighbour.membership = proven
+      neighbour.inside = proven.site === membership.site
+      return undefined
+    } catch (error) {
+      if (error instanceof Refused) return error.code
+      throw error
+    }
+  }
+
+  /** Of two links to one member the one that the lower peer id dialled stays, so that both sides keep the same; of two by one side, the newer. */
+  #surplusOf(peer: PeerId): Neighbour | undefined {
+    const links = this.#neighbours.ofPeer(peer).filter((neighbour) => neighbour.phase !== 'closing')
+    if (links.length < 2) return undefined
+    const lower = this.#self.peer < peer ? 'out' : 'in'
+    const ranked = links.toSorted(
+      (a, b) => Number(b.direction === lower) - Number(a.direction === lower) || b.link - a.link,
+    )
+    return ranked[1]
+  }
+}
+
+const isPending = (neighbour: Neighbour): boolean => neighbour.phase === 'greeting' || neighbour.phase === 'verified'

@@ -1,0 +1,189 @@
+/**
+ * The newest signed head (protocol.md §2): judges what is announced, tells what is newer here, and brings a laggard up.
+ * It never forwards or serves what the trusted set has not verified.
+ */
+import { after, earliest, type Instant } from '#base/time.ts'
+import { assert, unreachable } from '#base/assert.ts'
+import { concatBytes } from '#base/bytes.ts'
+import { Refused } from '#base/errors.ts'
+import { decodePack, encodePack } from '#trust/pack-codec.ts'
+import type { Absorbed, MetadataPack } from '#trust/metadata-pack.ts'
+import type { LinkId, Verdict } from './link.ts'
+import { send, type Neighbour, type Self, type Turn } from './neighbour.ts'
+import { announcementBytesMax, messageBytesMax, packBytesMax, packMs } from './params.ts'
+import type { Pack } from './wire.ts'
+
+/** Half a message: room for the map around the bytes. */
+const partBytes = messageBytesMax / 2
+
+export class Head {
+  readonly #self: Self
+  /** Parts of packs that are on their way, one pack per link. */
+  readonly #parts = new Map<LinkId, Uint8Array[]>()
+  /** Links we asked for a pack, and when that is given up. */
+  readonly #asked = new Map<LinkId, Instant>()
+  /** Bytes of metadata that were new to us: part of what this member needed (protocol.md §7). */
+  neededBytes = 0
+
+  constructor(self: Self) {
+    this.#self = self
+  }
+
+  /** The validator of the topic. `unknown-signer` and `incomplete` are nobody's fault: the sender is asked for the rest. */
+  gossip(turn: Turn, neighbour: Neighbour | undefined, bytes: Uint8Array): Verdict {
+    const absorbed = this.#absorb(turn, bytes, announcementBytesMax)
+    if (neighbour && absorbed.type === 'older') this.tell(turn, neighbour)
+    if (neighbour && asksForMore(absorbed)) this.ask(turn, neighbour)
+    switch (absorbed.type) {
+      case 'advanced':
+        return 'accept'
+      case 'same':
+      case 'older':
+      case 'unknown-signer':
+      case 'incomplete':
+      case 'equivocation':
+        return 'ignore'
+      case 'refused':
+        return 'reject'
+      default:
+        return unreachable(absorbed)
+    }
+  }
+
+  /** Metadata that was signed or imported here: absorbed and announced. */
+  announce(turn: Turn, pack: MetadataPack): void {
+    const absorbed = this.#self.set.absorb(pack, turn.now)
+    this.#moved(turn, absorbed, 0)
+    assert(absorbed.type !== 'refused', `our own metadata was refused: ${JSON.stringify(absorbed)}`)
+    const bytes = encodePack(this.#self.set.announcement())
+    // Too large to push: the timestamp alone tells that there is something, and everybody pulls it.
+    const { timestamp } = this.#self.set.announcement()
+    const small = bytes.byteLength <= announcementBytesMax || !timestamp
+    turn.out({
+      type: 'gossip',
+      bytes: small ? bytes : encodePack({ roots: [], timestamp, roles: new Map(), documents: new Map() }),
+    })
+  }
+
+  /** Two members that just met know each other's versions: who is ahead tells at once, so who is behind need not ask. */
+  met(turn: Turn, neighbour: Neighbour): void {
+    const ours = this.#self.set.versions()
+    if (!neighbour.versions) return
+    if (isNewer(ours, neighbour.versions)) this.tell(turn, neighbour)
+    else if (isNewer(neighbour.versions, ours)) this.#asked.set(neighbour.link, after(turn.now, packMs))
+  }
+
+  /** Compares heads with a neighbour: who is behind is brought up by the other. */
+  compare(turn: Turn, neighbour: Neighbour, ask: boolean): void {
+    const theirs = neighbour.versions
+    if (!theirs) return
+    const ours = this.#self.set.versions()
+    if (ask || isNewer(ours, theirs)) this.tell(turn, neighbour)
+    else if (isNewer(theirs, ours)) this.ask(turn, neighbour)
+  }
+
+  /** Asks for what we lack, once at a time per link. */
+  ask(turn: Turn, neighbour: Neighbour): void {
+    if (this.#asked.has(neighbour.link)) return
+    this.#asked.set(neighbour.link, after(turn.now, packMs))
+    send(turn, neighbour.link, { t: 'head', versions: this.#self.set.versions(), ask: true })
+  }
+
+  /** Sends what a neighbour lacks, by the versions it told last. */
+  tell(turn: Turn, neighbour: Neighbour): void {
+    if (!neighbour.versions || !this.#self.set.complete) return
+    const bytes = encodePack(this.#self.set.packSince(neighbour.versions))
+    if (bytes.byteLength > packBytesMax) {
+      turn.out({ type: 'log', level: 'warn', event: 'head.too-large', fields: { bytes: bytes.byteLength } })
+      return
+    }
+    const parts = Math.max(1, Math.ceil(bytes.byteLength / partBytes))
+    for (let part = 0; part < parts; part++)
+      send(turn, neighbour.link, {
+        t: 'pack',
+        part,
+        parts,
+        bytes: bytes.subarray(part * partBytes, (part + 1) * partBytes),
+      })
+    // Not told twice: what we just sent is what it has, unless it says otherwise.
+    neighbour.versions = this.#self.set.versions()
+  }
+
+  /** One part of a pack; what became of the whole once its last part is here, the code of what is wrong, or undefined while parts are missing. */
+  pack(turn: Turn, neighbour: Neighbour, message: Pack): Absorbed | undefined {
+    const parts = message.part === 0 ? [] : this.#parts.get(neighbour.link)
+    if (!parts || parts.length !== message.part)
+      return { type: 'refused', code: 'PACK_INVALID', message: 'The parts of a pack came out of order.' }
+    parts.push(message.bytes)
+    this.#parts.set(neighbour.link, parts)
+    if (parts.length < message.parts) return undefined
+    this.forget(neighbour.link)
+    return this.#absorb(turn, concatBytes(...parts), packBytesMax)
+  }
+
+  forget(link: LinkId): void {
+    this.#parts.delete(link)
+    this.#asked.delete(link)
+  }
+
+  /** Gives up asks that were not answered; the links are returned, so that another can be asked. */
+  wake(turn: Turn): LinkId[] {
+    const late = [...this.#asked].filter(([, until]) => until <= turn.now).map(([link]) => link)
+    for (const link of late) this.forget(link)
+    return late
+  }
+
+  nextWake(): Instant | undefined {
+    return earliest(...this.#asked.values())
+  }
+
+  #absorb(turn: Turn, bytes: Uint8Array, bytesMax: number): Absorbed {
+    let pack: MetadataPack
+    try {
+      pack = decodePack(bytes, bytesMax)
+    } catch (error) {
+      if (error instanceof Refused) return { type: 'refused', code: error.code, message: error.message }
+      throw error
+    }
+    const absorbed = this.#self.set.absorb(pack, turn.now)
+    this.#moved(turn, absorbed, bytes.byteLength)
+    return absorbed
+  }
+
+  #moved(turn: Turn, absorbed: Absorbed, bytes: number): void {
+    const { set } = this.#self
+    if (absorbed.type === 'advanced') {
+      this.neededBytes += bytes
+      turn.out({ type: 'save-trust', bytes: encodePack(set.state()) })
+      const { timestamp } = set.versions()
+      const fields = { release: set.release, timestamp, complete: absorbed.complete }
+      turn.out({ type: 'log', level: 'info', event: 'head.advanced', fields })
+      if (absorbed.complete) turn.notify({ type: 'release' })
+    } else if (absorbed.type === 'refused')
+      turn.out({
+        type: 'log',
+        level: 'warn',
+        event: 'head.refused',
+        fields: { code: absorbed.code, text: absorbed.message },
+      })
+    else if (absorbed.type === 'equivocation')
+      turn.out({ type: 'log', level: 'warn', event: 'head.equivocation', fields: { text: absorbed.message } })
+  }
+}
+
+/** Whether what came shows that its sender has more than it sent. */
+export function asksForMore(absorbed: Absorbed): boolean {
+  return (
+    absorbed.type === 'unknown-signer' ||
+    absorbed.type === 'incomplete' ||
+    (absorbed.type === 'advanced' && !absorbed.complete)
+  )
+}
+
+interface Heads {
+  readonly root: number
+  readonly timestamp: number
+}
+
+const isNewer = (a: Heads, b: Heads): boolean =>
+  a.timestamp > b.timestamp || (a.timestamp === b.timestamp && a.root > b.root)

@@ -1,0 +1,97 @@
+/**
+ * Every number of the protocol: unit, reason, and what breaks when it is larger or smaller. Relations between them are
+ * asserted at load. Nothing here is read from the network.
+ */
+import { assert } from '#base/assert.ts'
+
+export const wireVersion = 1
+
+/** 192 KiB: one frame on a control stream. Larger lets one peer hold that much of our memory; smaller splits packs more often. */
+export const messageBytesMax = 196_608
+
+/** 2 MiB: a whole pack of metadata in parts (about 7,000 bundles). A laggard's answer never needs more. */
+export const packBytesMax = 2_097_152
+
+/** 32 KiB: what may be announced by gossip (trust.md §4). Gossip is pushed several times per member, so larger costs the line. */
+export const announcementBytesMax = 32_768
+
+/** 10 s from link to mutual admission, as a slow line and a busy origin need; a stranger holds a place that long. */
+export const admissionMs = 10_000
+
+/** 256 chunks, about 8 MiB, in one ask. */
+export const runChunksMax = 256
+
+/** 8 own addresses in a hello, 64 members in a roster message: a machine has few interfaces, a site is told in parts. */
+export const addressesMax = 8
+export const rosterMax = 64
+/** 2,000 members of the own site are remembered; the rest is met when they speak. */
+export const rosterKnownMax = 2_000
+
+/** Links to neighbours of the own site that a member seeks. With 12, a site of 200 still hands a chunk through in two steps. */
+export const siteLinksWanted = 12
+/** More than this many are not accepted from others; the surplus is told `full`. */
+export const siteLinksMax = 64
+
+/** After its own first LAN query a member listens 300-800 ms before it may go outside (protocol.md §5.4). */
+export const settleMsMin = 300
+export const settleMsMax = 800
+/** Volunteers wait up to this long more, so that the first one silences the others. */
+export const volunteerMsMax = 400
+/** An uplink member without a link outside for this long stops suppressing the others. */
+export const reachMs = 10_000
+/** A volunteer that found nobody outside waits this long, doubling to the maximum, before it tries again. */
+export const volunteerAgainMs = 15_000
+export const volunteerAgainMsMax = 600_000
+
+/** First pause after a failed dial, doubling to the maximum; 60 s keeps a returned origin unnoticed for a minute at most. */
+export const redialMs = 1_000
+export const redialMsMax = 60_000
+/** The lower peer id dials; the other waits this long before it dials all the same, in case the first cannot. */
+export const politeDialMs = 1_500
+
+/** LAN queries repeat while a member has no neighbour: 1 s, doubling to a minute. */
+export const queryMs = 1_000
+export const queryMsMax = 60_000
+
+/** One random neighbour is asked for its head at this interval, doubling to the maximum while nothing changes (protocol.md §3). */
+export const reconcileMs = 30_000
+export const reconcileMsMax = 1_800_000
+
+/** A pack that was asked for and did not come within this is asked from another. */
+export const packMs = 10_000
+
+/** Chunks that came are told to subscribers at most this often: 20 messages a second per content at worst. */
+export const haveMs = 50
+
+/** Bytes asked for and not yet here, per link: 4 MiB on the LAN keep 1 Gbit/s busy over 30 ms. */
+export const lanCreditBytes = 4_194_304
+/** On a line: rate x 250 ms, within 64 KiB and 2 MiB, so that control traffic never waits long behind bulk. */
+export const wanCreditBytesMin = 65_536
+export const wanCreditBytesMax = 2_097_152
+export const wanCreditMs = 250
+/** One ask on the LAN; longer runs save messages, shorter ones spread the load over more neighbours. */
+export const lanRunBytes = 1_048_576
+
+/** Three wrong or broken answers and a peer is banned for a while; strikes decay one per this time (protocol.md §9). */
+export const strikesMax = 3
+export const banMs = 300_000
+
+/** Contents a neighbour may subscribe to, and that we remember of one neighbour. */
+export const contentsPerLinkMax = 4_096
+/** Chunks of one content, about 32 GiB at 32 KiB. */
+export const chunksMax = 1_048_576
+
+/** Reports travel at once on the LAN, batched on a line; resent when no receipt came. */
+export const reportBatchMs = 500
+export const reportLanMs = 50
+export const reportAgainMs = 30_000
+export const reportAgainMsMax = 600_000
+/** Sealed reports in one message: 16 of the common 4 KiB class. */
+export const reportBatchBytes = 131_072
+export const reportsPerMessageMax = 128
+
+assert(settleMsMin < settleMsMax, 'the settle time has a range')
+assert(wanCreditBytesMin < wanCreditBytesMax, 'the credit on a line has a range')
+assert(reportBatchBytes < messageBytesMax, 'a batch of reports fits a message')
+assert(announcementBytesMax < messageBytesMax, 'an announcement could also be sent as a message')
+assert(siteLinksWanted < siteLinksMax, 'a member accepts more links than it seeks')

@@ -1,0 +1,351 @@
+/**
+ * The protocol machine: joins admission, head, roster, uplink, exchange and reports into `handle(input, now, out)`. It decides and
+ * asks; it never reads a clock, a socket or a file, and hostile input costs its sender, never us.
+ *
+ *   const protocol = new Protocol({ self, known: [] , now })
+ *   protocol.handle({ type: 'started', addresses }, now, out)        // → query, dial …
+ *   protocol.nextWake()                                              // one time for all timers
+ */
+import { unreachable } from '#base/assert.ts'
+import { earliest, type Instant } from '#base/time.ts'
+import { Refused } from '#base/errors.ts'
+import type { Digest } from '#base/digest.ts'
+import type { ContentRef } from '#content/content-ref.ts'
+import { readReceipt } from '#trust/seal.ts'
+import { Admission } from './admission.ts'
+import type { EffectSink, KnownAddress, ProtocolEffect, ProtocolNotice } from './effect.ts'
+import { Exchange } from './exchange.ts'
+import { Head, asksForMore } from './head.ts'
+import type { ProtocolInput } from './input.ts'
+import { Ledger } from './ledger.ts'
+import type { LinkId } from './link.ts'
+import { Neighbours, dismiss, type Neighbour, type Self, type Turn } from './neighbour.ts'
+import { Reconcile } from './reconcile.ts'
+import { Reports } from './reports.ts'
+import { Roster } from './roster.ts'
+import { Uplink } from './uplink.ts'
+import { decodeMessage, type Message } from './wire.ts'
+
+export interface ProtocolInit {
+  readonly self: Self
+  /** Addresses known from the token, the configuration and earlier runs. */
+  readonly known: readonly KnownAddress[]
+  readonly now: Instant
+}
+
+export class Protocol {
+  readonly self: Self
+  readonly neighbours = new Neighbours()
+  readonly ledger = new Ledger()
+  readonly #admission: Admission
+  readonly #head: Head
+  readonly #reconcile: Reconcile
+  readonly #roster: Roster
+  readonly #uplink: Uplink
+  readonly #exchange: Exchange
+  readonly #reports: Reports
+  /** Where neighbours say they listen, from their hello until they are established. */
+  readonly #hellos = new Map<LinkId, Extract<Message, { t: 'hello' }>>()
+
+  constructor({ self, known, now }: ProtocolInit) {
+    this.self = self
+    this.#admission = new Admission(self, this.neighbours)
+    this.#head = new Head(self)
+    this.#reconcile = new Reconcile(self, this.neighbours)
+    this.#roster = new Roster(self, this.neighbours, known, now)
+    this.#uplink = new Uplink(self, this.neighbours)
+    this.#exchange = new Exchange(self, this.neighbours, this.#uplink, this.ledger)
+    this.#reports = new Reports(self, this.neighbours)
+  }
+
+  handle(
+    input: ProtocolInput,
+    now: Instant,
+    out: EffectSink<ProtocolEffect>,
+    notify: (notice: ProtocolNotice) => void,
+  ): void {
+    const turn: Turn = { now, out: (effect) => this.#count(effect, out), notify }
+    this.#take(turn, input)
+    this.#settle(turn)
+  }
+
+  /** Wants a content for the rest of this member; `complete` is noticed when all of it is here. */
+  want(turn: Turn, ref: ContentRef, priority: number): void {
+    this.#exchange.want(turn, ref, priority)
+  }
+
+  unwant(turn: Turn, digest: Digest): void {
+    this.#exchange.unwant(turn, digest)
+  }
+
+  nextWake(): Instant | undefined {
+    return earliest(
+      this.#admission.nextWake(),
+      this.#head.nextWake(),
+      this.#reconcile.nextWake(),
+      this.#roster.nextWake(this.#uplink.mayGoOutside),
+      this.#uplink.nextWake(),
+      this.#exchange.nextWake(),
+      this.#reports.nextWake(),
+    )
+  }
+
+  /** Whether we act as uplink member, and reach the outside. */
+  get standing(): { acting: boolean; reach: boolean } {
+    return this.#uplink.standing
+  }
+
+  /** Contents that are here or on their way; never to be changed by the caller. */
+  get exchange(): Exchange {
+    return this.#exchange
+  }
+
+  /** Bytes of signed metadata that this member had to learn. */
+  get metadataBytes(): number {
+    return this.#head.neededBytes
+  }
+
+  get reportsWaiting(): number {
+    return this.#reports.waiting
+  }
+
+  knownAddresses(): KnownAddress[] {
+    return this.#roster.known()
+  }
+
+  #take(turn: Turn, input: ProtocolInput): void {
+    switch (input.type) {
+      case 'started':
+        this.#admission.listen(input.addresses)
+        this.#uplink.started(turn)
+        this.#roster.started(turn, input.bootstrap ?? [])
+        this.#reconcile.reset(turn)
+        if (this.self.set.complete) turn.notify({ type: 'release' })
+        return
+      case 'link-up':
+        this.#roster.dialled(input.address)
+        return this.#admission.linkUp(turn, input.link, input.peer, input.direction, input.address)
+      case 'link-down':
+        return this.#down(turn, input.link)
+      case 'dial-failed':
+        return this.#roster.failed(turn, input.address)
+      case 'seen':
+        return this.#roster.seen(turn, input.address, input.peer)
+      case 'message':
+        return this.#message(turn, input.link, input.bytes)
+      case 'gossip':
+        return this.#gossip(turn, input.link, input.bytes)
+      case 'asked': {
+        const allowed = this.neighbours.established(input.link)
+        const { content, first, count } = input.run
+        if (allowed && this.#exchange.canServe(content, first, count)) turn.out({ ...input, type: 'serve' })
+        else turn.out({ type: 'deny', ask: input.ask, code: allowed ? 'NOT_HERE' : 'NOT_ADMITTED' })
+        return
+      }
+      case 'served':
+        return this.ledger.chunk(this.#isOutside(input.link), 'up', input.content, input.bytes)
+      case 'opened':
+        return this.#exchange.opened(turn, input.content, input.chunks, input.have)
+      case 'open-failed':
+        return this.#exchange.openFailed(turn, input.content, input.code)
+      case 'chunk': {
+        const liar = this.#exchange.chunk(turn, input.fetch, input.index, input.bytes, input.verdict)
+        if (liar) this.#admission.strike(turn, liar, 'CHUNK_WRONG')
+        return
+      }
+      case 'fetch-ended':
+        return this.#exchange.fetchEnded(turn, input.fetch, input.end)
+      case 'added':
+        for (const ref of input.refs) this.#exchange.added(turn, ref)
+        return
+      case 'metadata':
+        this.#head.announce(turn, input.pack)
+        return this.#metadataChanged(turn)
+      case 'spooled':
+        return this.#reports.spooled(turn, input.name, input.bytes)
+      case 'report-read':
+        return this.#reports.read(turn, input.link, input.sealed)
+      case 'wake':
+        return this.#wake(turn)
+      case 'stopping':
+        for (const neighbour of this.neighbours.all()) dismiss(turn, neighbour, 'STOPPING')
+        return
+      default:
+        return unreachable(input)
+    }
+  }
+
+  /** What follows from any change: who acts, whom to dial, what to ask for. */
+  #settle(turn: Turn): void {
+    const before = this.#uplink.standing
+    this.#uplink.update(turn)
+    const standing = this.#uplink.standing
+    if (standing.acting !== before.acting || standing.reach !== before.reach) {
+      this.#exchange.standingChanged(turn)
+      this.#reports.routesChanged(turn)
+    }
+    this.#roster.wake(turn, this.#uplink.mayGoOutside)
+    this.#reports.wake(turn)
+    this.#exchange.pump(turn)
+  }
+
+  #wake(turn: Turn): void {
+    this.#admission.wake(turn)
+    this.#reconcile.wake(turn)
+    for (const link of this.#head.wake(turn)) {
+      const others = this.neighbours.list().filter((neighbour) => neighbour.link !== link)
+      const other = this.self.random.pick(others) ?? this.neighbours.established(link)
+      if (other) this.#head.ask(turn, other)
+    }
+  }
+
+  #gossip(turn: Turn, link: LinkId, bytes: Uint8Array): void {
+    const neighbour = this.neighbours.established(link)
+    this.ledger.control(this.#isOutside(link), 'down', bytes.byteLength)
+    const verdict = this.#head.gossip(turn, neighbour, bytes)
+    if (verdict === 'accept') this.#metadataChanged(turn)
+    if (verdict === 'reject' && neighbour) this.#admission.strike(turn, neighbour, 'GOSSIP_REFUSED')
+    turn.out({ type: 'verdict', verdict })
+  }
+
+  #message(turn: Turn, link: LinkId, bytes: Uint8Array): void {
+    const neighbour = this.neighbours.get(link)
+    if (!neighbour || neighbour.phase === 'closing') return
+    this.#enter(neighbour, 'downBytes', bytes.byteLength)
+    let message: Message
+    try {
+      message = decodeMessage(bytes)
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      this.#admission.strike(turn, neighbour, error.code)
+      return dismiss(turn, neighbour, error.code)
+    }
+    if (message.t === 'hello') {
+      const isVerified = this.#admission.hello(turn, neighbour, message, this.#uplink.standing)
+      if (!isVerified) return
+      this.#hellos.set(link, message)
+      this.ledger.control(!neighbour.inside, 'down', neighbour.unplaced.downBytes)
+      this.ledger.control(!neighbour.inside, 'up', neighbour.unplaced.upBytes)
+      return
+    }
+    if (message.t === 'bye') {
+      turn.out({ type: 'log', level: 'info', event: 'link.bye', fields: { peer: neighbour.peer, code: message.code } })
+      neighbour.phase = 'closing'
+      return turn.out({ type: 'close', link, reason: `BYE_${message.code}` })
+    }
+    if (message.t === 'ready' && neighbour.phase === 'verified') return this.#established(turn, neighbour, message)
+    if (neighbour.phase !== 'established' || message.t === 'ready') return dismiss(turn, neighbour, 'OUT_OF_ORDER')
+    this.#hear(turn, neighbour, message)
+  }
+
+  /** A message of an established neighbour. */
+  #hear(turn: Turn, neighbour: Neighbour, message: Exclude<Message, { t: 'hello' | 'ready' | 'bye' }>): void {
+    switch (message.t) {
+      case 'head':
+        neighbour.versions = message.versions
+        return this.#head.compare(turn, neighbour, message.ask)
+      case 'pack': {
+        const absorbed = this.#head.pack(turn, neighbour, message)
+        if (!absorbed) return
+        if (absorbed.type === 'advanced') this.#metadataChanged(turn)
+        if (absorbed.type === 'refused') this.#admission.strike(turn, neighbour, absorbed.code)
+        else if (asksForMore(absorbed)) this.#head.ask(turn, neighbour)
+        return
+      }
+      case 'roster':
+        // Another site's addresses are none of our business, and could be a way to make us knock at strange doors.
+        if (neighbour.inside) this.#roster.told(turn, message.members)
+        return
+      case 'uplink':
+        neighbour.acting = message.acting
+        neighbour.reach = message.reach
+        return this.#reports.routesChanged(turn)
+      case 'want':
+        if (!this.#exchange.wanted(turn, neighbour, message.contents)) dismiss(turn, neighbour, 'TOO_MUCH')
+        return
+      case 'unwant':
+        return this.#exchange.unwanted(neighbour, message.contents)
+      case 'have':
+        if (!this.#exchange.have(neighbour, message)) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
+        return
+      case 'more':
+        return this.#exchange.more(neighbour, message)
+      case 'reports':
+        return this.#reports.arrived(turn, neighbour, message.sealed)
+      case 'receipt':
+        return this.#receipt(turn, message.bytes)
+      default:
+        return unreachable(message)
+    }
+  }
+
+  #established(turn: Turn, neighbour: Neighbour, ready: { acting: boolean; reach: boolean }): void {
+    neighbour.phase = 'established'
+    neighbour.acting = ready.acting
+    neighbour.reach = ready.reach
+    const hello = this.#hellos.get(neighbour.link)
+    this.#hellos.delete(neighbour.link)
+    const fields = {
+      peer: neighbour.peer,
+      name: neighbour.membership?.name,
+      site: neighbour.membership?.site,
+      role: neighbour.membership?.role,
+      address: neighbour.address,
+    }
+    turn.out({ type: 'log', level: 'info', event: 'link.established', fields })
+    this.#roster.established(turn, neighbour, hello?.addresses ?? [])
+    // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
+    this.#head.met(turn, neighbour)
+    this.#exchange.established(turn, neighbour)
+    this.#reports.routesChanged(turn)
+    if (hello) turn.notify({ type: 'greeted', peer: neighbour.peer, membership: hello.membership })
+  }
+
+  #metadataChanged(turn: Turn): void {
+    this.#reconcile.reset(turn)
+    this.#admission.recheck(turn)
+  }
+
+  #receipt(turn: Turn, bytes: Uint8Array): void {
+    try {
+      this.#reports.received(turn, readReceipt(bytes, this.self.set.origin()?.peers ?? []), bytes)
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      turn.out({ type: 'log', level: 'warn', event: 'receipt.refused', fields: { code: error.code } })
+    }
+  }
+
+  #down(turn: Turn, link: LinkId): void {
+    const neighbour = this.neighbours.remove(link)
+    if (!neighbour) return
+    this.#hellos.delete(link)
+    this.#head.forget(link)
+    this.#exchange.down(link)
+    this.#roster.down(turn, neighbour)
+    this.#reports.routesChanged(turn)
+    if (neighbour.phase === 'established')
+      turn.out({ type: 'log', level: 'info', event: 'link.down', fields: { peer: neighbour.peer } })
+  }
+
+  /** Enters a control message into the ledger; before a hello told the site, it is only remembered. */
+  #enter(neighbour: Neighbour, direction: 'downBytes' | 'upBytes', bytes: number): void {
+    if (neighbour.membership === undefined) neighbour.unplaced[direction] += bytes
+    else this.ledger.control(!neighbour.inside, direction === 'downBytes' ? 'down' : 'up', bytes)
+  }
+
+  #isOutside(link: LinkId): boolean {
+    const neighbour = this.neighbours.get(link)
+    return neighbour?.membership !== undefined && !neighbour.inside
+  }
+
+  /** Passes an effect on; what goes over the line is entered into the ledger. */
+  #count(effect: ProtocolEffect, out: EffectSink<ProtocolEffect>): void {
+    const receiver = effect.type === 'send' ? this.neighbours.get(effect.link) : undefined
+    if (receiver && effect.type === 'send') this.#enter(receiver, 'upBytes', effect.bytes.byteLength)
+    if (effect.type === 'gossip') {
+      const outside = this.neighbours.list('outside').length
+      if (outside > 0) this.ledger.control(true, 'up', effect.bytes.byteLength * outside)
+    }
+    out(effect)
+  }
+}

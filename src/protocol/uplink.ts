@@ -1,0 +1,172 @@
+/**
+ * Who of the site goes outside (protocol.md §5.1-5.5). Without election or leader: every member decides for itself by
+ * what its neighbours say, and a disagreement costs a duplicate chunk, never correctness.
+ *
+ *   settling ──settle time──▶ waiting ──nobody acts, after a random delay──▶ acting
+ *   acting ──no link outside for reachMs, or better ones act──▶ waiting
+ *
+ * A relay acts from the start and never stops seeking the outside; the origin is the outside.
+ */
+import { after, type Instant } from '#base/time.ts'
+import type { Digest } from '#base/digest.ts'
+import { dismiss, send, type Neighbours, type Self, type Turn } from './neighbour.ts'
+import { reachMs, settleMsMax, settleMsMin, volunteerAgainMs, volunteerAgainMsMax, volunteerMsMax } from './params.ts'
+
+type State =
+  | { readonly type: 'settling'; readonly until: Instant }
+  | { readonly type: 'waiting'; readonly volunteerAt: Instant | undefined }
+  | { readonly type: 'acting'; readonly since: Instant }
+
+export class Uplink {
+  readonly #self: Self
+  readonly #neighbours: Neighbours
+  #state: State = { type: 'waiting', volunteerAt: undefined }
+  #told = { acting: false, reach: false }
+  #lostAt: Instant | undefined
+  #againMs = volunteerAgainMs
+  #notBefore: Instant | undefined
+
+  constructor(self: Self, neighbours: Neighbours) {
+    this.#self = self
+    this.#neighbours = neighbours
+  }
+
+  /** What a `ready` or `uplink` message says of us. */
+  get standing(): { acting: boolean; reach: boolean } {
+    if (this.#self.membership.role === 'origin') return { acting: true, reach: true }
+    return { acting: this.#state.type === 'acting', reach: this.#reach() }
+  }
+
+  /** Whether we may dial another site now. */
+  get mayGoOutside(): boolean {
+    return this.#self.membership.role === 'relay' || this.#state.type === 'acting'
+  }
+
+  started(turn: Turn): void {
+    this.#state =
+      this.#self.membership.role === 'client'
+        ? { type: 'settling', until: after(turn.now, this.#self.random.between(settleMsMin, settleMsMax)) }
+        : { type: 'acting', since: turn.now }
+    this.#lostAt = turn.now
+  }
+
+  /** Looks again at who acts; call after every change of neighbours and at every wake. */
+  update(turn: Turn): void {
+    if (this.#self.membership.role === 'origin') return
+    const reach = this.#reach()
+    if (reach) {
+      this.#lostAt = undefined
+      this.#againMs = volunteerAgainMs
+    } else this.#lostAt ??= turn.now
+    if (this.#self.membership.role === 'relay') this.#updateRelay(turn, reach)
+    else this.#updateClient(turn, reach)
+    this.#tell(turn)
+  }
+
+  /**
+   * Whether we are the one of the site who fetches this chunk from outside: rendezvous hashing over the live uplink members
+   * (Thaler and Ravishankar 1998). A relay draws four times and a volunteer once, so relays carry most of it.
+   */
+  isOurs(content: Digest, index: number): boolean {
+    const ours = this.standing
+    if (!ours.acting || !ours.reach) return false
+    const key = Math.imul(Number.parseInt(content.slice(0, 8), 16) ^ index, 0x9e3779b1)
+    const score = rank(this.#self.peer, this.#self.membership.role, key)
+    for (const { peer, membership, acting, reach } of this.#neighbours.list('inside')) {
+      if (!acting || !reach || !membership) continue
+      const other = rank(peer, membership.role, key)
+      if (other > score || (other === score && peer > this.#self.peer)) return false
+    }
+    return true
+  }
+
+  nextWake(): Instant | undefined {
+    if (this.#self.membership.role === 'origin') return undefined
+    if (this.#state.type === 'settling') return this.#state.until
+    if (this.#state.type === 'waiting') return this.#state.volunteerAt
+    return this.#lostAt === undefined ? undefined : after(this.#lostAt, reachMs)
+  }
+
+  #updateRelay(turn: Turn, reach: boolean): void {
+    const hopeless = this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
+    if (reach) this.#state = this.#state.type === 'acting' ? this.#state : { type: 'acting', since: turn.now }
+    else if (hopeless && this.#state.type === 'acting') this.#state = { type: 'waiting', volunteerAt: undefined }
+  }
+
+  #updateClient(turn: Turn, reach: boolean): void {
+    const state = this.#state
+    if (state.type === 'settling' && state.until > turn.now) return
+    const others = this.#neighbours.list('inside').filter((neighbour) => neighbour.acting)
+    if (state.type === 'acting') {
+      const better = others.filter(
+        ({ reach: theirs, membership, peer }) =>
+          theirs && (membership?.role !== 'client' || !reach || peer < this.#self.peer),
+      )
+      const relayed = better.some(({ membership }) => membership?.role !== 'client')
+      const hopeless = this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
+      if (relayed || better.length > 0 || hopeless) this.#stepDown(turn, hopeless && better.length === 0)
+      return
+    }
+    if (others.length > 0) this.#state = { type: 'waiting', volunteerAt: undefined }
+    else if (state.type !== 'waiting' || state.volunteerAt === undefined) {
+      const at = after(turn.now, this.#self.random.between(0, volunteerMsMax))
+      this.#state = { type: 'waiting', volunteerAt: this.#notBefore && this.#notBefore > at ? this.#notBefore : at }
+    } else if (state.volunteerAt <= turn.now) {
+      this.#state = { type: 'acting', since: turn.now }
+      this.#lostAt = reach ? undefined : turn.now
+    }
+    // Nobody of the site hears of the outside through us now, so a link that was made before we knew is given back.
+    if (others.length > 0) this.#leaveOutside(turn)
+  }
+
+  #stepDown(turn: Turn, failed: boolean): void {
+    this.#state = { type: 'waiting', volunteerAt: undefined }
+    if (failed) {
+      this.#notBefore = after(turn.now, this.#self.random.between(this.#againMs / 2, this.#againMs))
+      this.#againMs = Math.min(volunteerAgainMsMax, this.#againMs * 2)
+    }
+    this.#leaveOutside(turn)
+    if (failed) this.#state = { type: 'waiting', volunteerAt: this.#notBefore }
+  }
+
+  #leaveOutside(turn: Turn): void {
+    for (const neighbour of this.#neighbours.list('outside')) dismiss(turn, neighbour, 'STEPPED_DOWN')
+  }
+
+  #reach(): boolean {
+    return this.#neighbours.list('outside').length > 0
+  }
+
+  #tell(turn: Turn): void {
+    const standing = this.standing
+    if (standing.acting === this.#told.acting && standing.reach === this.#told.reach) return
+    this.#told = standing
+    turn.out({ type: 'log', level: 'info', event: 'uplink.standing', fields: { ...standing } })
+    for (const { link } of this.#neighbours.list('inside')) send(turn, link, { t: 'uplink', ...standing })
+  }
+}
+
+const draws: Record<'origin' | 'relay' | 'client', number> = { origin: 4, relay: 4, client: 1 }
+
+function rank(peer: string, role: 'origin' | 'relay' | 'client', key: number): number {
+  let best = 0
+  for (let draw = 1; draw <= draws[role]; draw++)
+    best = Math.max(best, mix(seedOf(peer) ^ key ^ Math.imul(draw, 0x85ebca6b)))
+  return best
+}
+
+/** The finaliser of MurmurHash3 (Appleby, public domain): every bit of the input moves half of the output. */
+function mix(value: number): number {
+  let h = value
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) >>> 0
+}
+
+/** FNV-1a over the last characters of a peer id, which differ between members. */
+function seedOf(peer: string): number {
+  let hash = 0x811c9dc5
+  for (let index = Math.max(0, peer.length - 16); index < peer.length; index++)
+    hash = Math.imul(hash ^ peer.charCodeAt(index), 0x01000193)
+  return hash
+}

@@ -1,0 +1,277 @@
+/**
+ * Messages on a control stream: CBOR (RFC 8949, deterministic form), one map per frame whose member `t` names the kind. Decoding
+ * refuses anything but the exact shape: unknown members, other types, more than the limits of params.ts. Never trusts a count.
+ */
+import { decode, encode } from 'cborg'
+import type { Digest } from '#base/digest.ts'
+import { fromHex, toHex } from '#base/bytes.ts'
+import { Refused, messageOf } from '#base/errors.ts'
+import { bytesAt, fieldsAt, listAt, onlyKeys, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+import type { Versions } from '#trust/metadata-pack.ts'
+import type { Address } from './link.ts'
+import {
+  addressesMax,
+  chunksMax,
+  contentsPerLinkMax,
+  messageBytesMax,
+  packBytesMax,
+  reportsPerMessageMax,
+  rosterMax,
+} from './params.ts'
+
+/** Greets: who I am, what I have, where I listen. The first message on a link, each way (protocol.md §1). */
+export interface Hello {
+  readonly t: 'hello'
+  readonly wire: number
+  readonly membership: Uint8Array
+  readonly versions: Versions
+  readonly addresses: readonly Address[]
+}
+/** Your hello was accepted: from here on I serve you. */
+export interface Ready {
+  readonly t: 'ready'
+  /** I act as uplink member of my site, and have a link outside. */
+  readonly acting: boolean
+  readonly reach: boolean
+}
+/** The last message before a link is closed. */
+export interface Bye {
+  readonly t: 'bye'
+  readonly code: string
+}
+/** Compares heads, and asks for what is newer (protocol.md §3). */
+export interface Head {
+  readonly t: 'head'
+  readonly versions: Versions
+  /** Send me what I lack. */
+  readonly ask: boolean
+}
+/** Part of an encoded metadata pack. */
+export interface Pack {
+  readonly t: 'pack'
+  readonly part: number
+  readonly parts: number
+  readonly bytes: Uint8Array
+}
+export interface RosterEntry {
+  readonly peer: PeerId
+  readonly addresses: readonly Address[]
+}
+/** Members of our common site (protocol.md §5.5a). */
+export interface RosterMessage {
+  readonly t: 'roster'
+  readonly members: readonly RosterEntry[]
+}
+/** Whether I act as uplink member, and reach the outside (protocol.md §5.1). */
+export interface UplinkMessage {
+  readonly t: 'uplink'
+  readonly acting: boolean
+  readonly reach: boolean
+}
+/** Tell me what you have of these, now and as it comes. */
+export interface Want {
+  readonly t: 'want'
+  readonly contents: readonly Digest[]
+}
+/** I no longer need to hear of these. */
+export interface Unwant {
+  readonly t: 'unwant'
+  readonly contents: readonly Digest[]
+}
+/** All chunks of a content, or those in the bitmap. Replaces what was said before. */
+export interface Have {
+  readonly t: 'have'
+  readonly content: Digest
+  readonly chunks: number
+  /** Absent: all of them. */
+  readonly bits?: Uint8Array
+}
+/** More chunks of a content: pairs of first index and count. */
+export interface More {
+  readonly t: 'more'
+  readonly content: Digest
+  readonly runs: readonly (readonly [number, number])[]
+}
+/** Sealed reports on their way to the origin (protocol.md §8). */
+export interface Reports {
+  readonly t: 'reports'
+  readonly sealed: readonly Uint8Array[]
+}
+/** The origin's signed receipt, on its way back. */
+export interface Receipt {
+  readonly t: 'receipt'
+  readonly bytes: Uint8Array
+}
+
+export type Message =
+  | Hello
+  | Ready
+  | Bye
+  | Head
+  | Pack
+  | RosterMessage
+  | UplinkMessage
+  | Want
+  | Unwant
+  | Have
+  | More
+  | Reports
+  | Receipt
+
+const runsPerMessageMax = 4_096
+const sealedBytesMax = 70_000
+const membershipBytesMax = 2_048
+
+/** The bytes of a message; digests travel as 32 raw bytes. */
+export function encodeMessage(message: Message): Uint8Array {
+  return encode(toWire(message))
+}
+
+/** The message in a frame. Refused `MESSAGE_INVALID` for anything else; nothing is kept of it. */
+export function decodeMessage(bytes: Uint8Array): Message {
+  try {
+    if (bytes.byteLength > messageBytesMax) throw new RangeError(`more than ${messageBytesMax} bytes`)
+    return fromWire(fieldsAt(decode(bytes, { strict: true, rejectDuplicateMapKeys: true, useMaps: false }), 'message'))
+  } catch (error) {
+    throw new Refused('MESSAGE_INVALID', { message: `A message was not understood: ${messageOf(error)}`, cause: error })
+  }
+}
+
+const rawDigest = (digest: Digest): Uint8Array => fromHex(digest) ?? new Uint8Array()
+
+function toWire(message: Message): unknown {
+  switch (message.t) {
+    case 'want':
+    case 'unwant':
+      return { ...message, contents: message.contents.map(rawDigest) }
+    case 'have':
+      return { ...message, content: rawDigest(message.content) }
+    case 'more':
+      return { ...message, content: rawDigest(message.content) }
+    default:
+      return message
+  }
+}
+
+function fromWire(fields: Fields): Message {
+  const t = textAt(own(fields, 't'), 't', 16)
+  switch (t) {
+    case 'hello':
+      onlyKeys(fields, t, ['t', 'wire', 'membership', 'versions', 'addresses'])
+      return {
+        t,
+        wire: wholeAt(own(fields, 'wire'), 'wire', 1, 65_535),
+        membership: bytesAt(own(fields, 'membership'), 'membership', 1, membershipBytesMax),
+        versions: versionsAt(own(fields, 'versions')),
+        addresses: addressesAt(own(fields, 'addresses')),
+      }
+    case 'ready':
+    case 'uplink':
+      onlyKeys(fields, t, ['t', 'acting', 'reach'])
+      return { t, acting: flagAt(own(fields, 'acting'), 'acting'), reach: flagAt(own(fields, 'reach'), 'reach') }
+    case 'bye':
+      onlyKeys(fields, t, ['t', 'code'])
+      return { t, code: textAt(own(fields, 'code'), 'code', 64, /^[A-Z_]*$/) }
+    case 'head':
+      onlyKeys(fields, t, ['t', 'versions', 'ask'])
+      return { t, versions: versionsAt(own(fields, 'versions')), ask: flagAt(own(fields, 'ask'), 'ask') }
+    case 'pack':
+      onlyKeys(fields, t, ['t', 'part', 'parts', 'bytes'])
+      return packAt(fields)
+    case 'roster':
+      onlyKeys(fields, t, ['t', 'members'])
+      return { t, members: listAt(own(fields, 'members'), 'members', rosterMax).map(rosterEntryAt) }
+    case 'want':
+    case 'unwant':
+      onlyKeys(fields, t, ['t', 'contents'])
+      return { t, contents: listAt(own(fields, 'contents'), 'contents', contentsPerLinkMax).map(digestAt) }
+    case 'have':
+      onlyKeys(fields, t, ['t', 'content', 'chunks', 'bits'])
+      return haveAt(fields)
+    case 'more':
+      onlyKeys(fields, t, ['t', 'content', 'runs'])
+      return {
+        t,
+        content: digestAt(own(fields, 'content')),
+        runs: listAt(own(fields, 'runs'), 'runs', runsPerMessageMax).map(runAt),
+      }
+    case 'reports':
+      onlyKeys(fields, t, ['t', 'sealed'])
+      return {
+        t,
+        sealed: listAt(own(fields, 'sealed'), 'sealed', reportsPerMessageMax).map((item) =>
+          bytesAt(item, 'sealed', 1, sealedBytesMax),
+        ),
+      }
+    case 'receipt':
+      onlyKeys(fields, t, ['t', 'bytes'])
+      return { t, bytes: bytesAt(own(fields, 'bytes'), 'bytes', 1, messageBytesMax) }
+    default:
+      throw new RangeError(`no message is called ${JSON.stringify(t)}`)
+  }
+}
+
+function flagAt(value: unknown, path: string): boolean {
+  if (typeof value !== 'boolean') throw new RangeError(`${path}: expected true or false`)
+  return value
+}
+
+function digestAt(value: unknown): Digest {
+  return toHex(bytesAt(value, 'digest', 32, 32)) as Digest
+}
+
+function addressesAt(value: unknown): Address[] {
+  return listAt(value, 'addresses', addressesMax).map(
+    (item) => textAt(item, 'address', 256, /^\/[\x21-\x7e]+$/) as Address,
+  )
+}
+
+function versionsAt(value: unknown): Versions {
+  const fields = fieldsAt(value, 'versions')
+  onlyKeys(fields, 'versions', ['root', 'timestamp', 'snapshot', 'roles'])
+  const roles = fieldsAt(own(fields, 'roles'), 'roles')
+  const names = Object.keys(roles)
+  if (names.length > 16) throw new RangeError('versions.roles: at most 16')
+  return {
+    root: wholeAt(own(fields, 'root'), 'root', 0),
+    timestamp: wholeAt(own(fields, 'timestamp'), 'timestamp', 0),
+    snapshot: wholeAt(own(fields, 'snapshot'), 'snapshot', 0),
+    roles: Object.fromEntries(
+      names.map((name) => [textAt(name, 'role', 64, /^[a-z][a-z0-9-]*$/), wholeAt(own(roles, name), name, 0)]),
+    ),
+  }
+}
+
+function packAt(fields: Fields): Pack {
+  const parts = wholeAt(own(fields, 'parts'), 'parts', 1, Math.ceil(packBytesMax / (messageBytesMax / 2)))
+  return {
+    t: 'pack',
+    part: wholeAt(own(fields, 'part'), 'part', 0, parts - 1),
+    parts,
+    bytes: bytesAt(own(fields, 'bytes'), 'bytes', 0, messageBytesMax),
+  }
+}
+
+function rosterEntryAt(value: unknown): RosterEntry {
+  const fields = fieldsAt(value, 'member')
+  onlyKeys(fields, 'member', ['peer', 'addresses'])
+  return {
+    peer: textAt(own(fields, 'peer'), 'peer', 60, /^12D3Koo[1-9A-HJ-NP-Za-km-z]+$/) as PeerId,
+    addresses: addressesAt(own(fields, 'addresses')),
+  }
+}
+
+function haveAt(fields: Fields): Have {
+  const chunks = wholeAt(own(fields, 'chunks'), 'chunks', 0, chunksMax)
+  const bits = own(fields, 'bits')
+  const content = digestAt(own(fields, 'content'))
+  if (bits === undefined) return { t: 'have', content, chunks }
+  const size = Math.ceil(chunks / 8)
+  return { t: 'have', content, chunks, bits: bytesAt(bits, 'bits', size, size) }
+}
+
+function runAt(value: unknown): readonly [number, number] {
+  const pair = listAt(value, 'run', 2)
+  return [wholeAt(pair[0], 'first', 0, chunksMax), wholeAt(pair[1], 'count', 1, chunksMax)]
+}

@@ -1,0 +1,93 @@
+import { encode } from 'cborg'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Refused } from '#base/errors.ts'
+import { sha256 } from '#base/digest.ts'
+import { utf8 } from '#base/bytes.ts'
+import type { Address } from '#protocol/link.ts'
+import { messageBytesMax } from '#protocol/params.ts'
+import { decodeMessage, encodeMessage, type Message } from '#protocol/wire.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+
+const content = sha256(utf8('content'))
+const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId
+const versions = { root: 1, timestamp: 4, snapshot: 3, roles: { bundles: 2, mesh: 1 } }
+const messages: Message[] = [
+  { t: 'hello', wire: 1, membership: new Uint8Array([1, 2]), versions, addresses: ['/ip4/10.0.0.1/tcp/1' as Address] },
+  { t: 'ready', acting: true, reach: false },
+  { t: 'bye', code: 'STOPPING' },
+  { t: 'head', versions, ask: true },
+  { t: 'pack', part: 0, parts: 2, bytes: new Uint8Array([7]) },
+  { t: 'roster', members: [{ peer, addresses: ['/ip4/10.0.0.2/tcp/47100' as Address] }] },
+  { t: 'uplink', acting: false, reach: true },
+  { t: 'want', contents: [content] },
+  { t: 'unwant', contents: [] },
+  { t: 'have', content, chunks: 9, bits: new Uint8Array([255, 1]) },
+  { t: 'have', content, chunks: 9 },
+  { t: 'more', content, runs: [[0, 4]] },
+  { t: 'reports', sealed: [new Uint8Array([1])] },
+  { t: 'receipt', bytes: new Uint8Array([1]) },
+]
+
+describe('messages on a control stream', () => {
+  it.each(messages.map((message) => [message.t, message] as const))('a %s comes out as it went in', (_t, message) => {
+    expect(decodeMessage(encodeMessage(message))).toEqual(message)
+  })
+
+  it('whatever bytes come, nothing but a refusal is thrown', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        try {
+          decodeMessage(bytes)
+        } catch (error) {
+          expect(error).toBeInstanceOf(Refused)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('a message with one byte changed is refused or is another valid message, never a crash', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...messages), fc.nat(), fc.integer({ min: 1, max: 255 }), (message, at, flip) => {
+        const bytes = encodeMessage(message).slice()
+        const index = at % bytes.length
+        bytes[index] = (bytes[index] ?? 0) ^ flip
+        try {
+          decodeMessage(bytes)
+        } catch (error) {
+          expect(error).toBeInstanceOf(Refused)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it.each([
+    ['an unknown kind', { t: 'boom' }],
+    ['a member too many', { t: 'ready', acting: true, reach: true, more: 1 }],
+    ['a member too few', { t: 'ready', acting: true }],
+    ['a flag that is a number', { t: 'ready', acting: 1, reach: true }],
+    ['a part behind the last', { t: 'pack', part: 2, parts: 2, bytes: new Uint8Array() }],
+    ['more parts than a pack can have', { t: 'pack', part: 0, parts: 1_000_000, bytes: new Uint8Array() }],
+    ['a digest of 31 bytes', { t: 'want', contents: [new Uint8Array(31)] }],
+    ['a bitmap of the wrong size', { t: 'have', content: new Uint8Array(32), chunks: 9, bits: new Uint8Array(1) }],
+    ['more chunks than a content can have', { t: 'have', content: new Uint8Array(32), chunks: 2 ** 40 }],
+    ['a prototype as a role', { t: 'head', ask: true, versions: { root: 1, timestamp: 1, snapshot: 1, roles: { '__proto__x!': 1 } } }],
+    ['a list', []],
+    ['nothing', null],
+  ])('%s is refused', (_what, value) => {
+    expect(() => decodeMessage(encode(value))).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
+  })
+
+  it('a message over the size limit is refused before it is decoded', () => {
+    expect(() => decodeMessage(new Uint8Array(messageBytesMax + 1))).toThrow(
+      expect.objectContaining({ code: 'MESSAGE_INVALID' }),
+    )
+  })
+
+  it('a map with one key twice is refused, so that two readers cannot disagree', () => {
+    const twice = Uint8Array.from([0xa2, 0x61, 0x74, 0x61, 0x61, 0x61, 0x74, 0x61, 0x62])
+    expect(() => decodeMessage(twice)).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
+  })
+})
