@@ -1,0 +1,343 @@
+/**
+ * What a device does with a release: selects the bundles meant for it, has their contents fetched, prepares them, waits for
+ * the window, applies, and reports. It decides; unpacking, compiling and running engines are effects. One engine at a time.
+ *
+ *   agent.handle({ type: 'release', release: 4, bundles }, now, out)   // → want, then read-manifest, prepare, apply, report
+ */
+import { unreachable } from '#base/assert.ts'
+import { canonicalJson } from '#base/canonical-json.ts'
+import { sha256, type Digest } from '#base/digest.ts'
+import { utf8 } from '#base/bytes.ts'
+import { Refused } from '#base/errors.ts'
+import { after, earliest, type Instant } from '#base/time.ts'
+import type { ContentRef } from '#content/content-ref.ts'
+import { parseManifest } from '#content/manifest.ts'
+import type { Finding } from '#facts/finding.ts'
+import type { Facts } from '#facts/inventory.ts'
+import type { Report, ResourceResult } from '#facts/report.ts'
+import { selects, type Device } from '#policy/select.ts'
+import { assignmentOf, mayConcernSite, type Assignment, type SignedBundle } from './assignment.ts'
+import { Journal, type JournalEntry } from './journal.ts'
+import { HeldBundle, type BundleStatus } from './held-bundle.ts'
+import type { LifecycleEvent } from './lifecycle.ts'
+
+export type AgentInput =
+  | { readonly type: 'release'; readonly release: number; readonly bundles: readonly SignedBundle[] }
+  | { readonly type: 'complete'; readonly content: Digest }
+  /** The bytes of a complete manifest. */
+  | { readonly type: 'manifest'; readonly content: Digest; readonly bytes: Uint8Array | undefined }
+  | { readonly type: 'prepared'; readonly name: string; readonly version: number; readonly outcome: PrepareOutcome }
+  | { readonly type: 'applied'; readonly name: string; readonly version: number; readonly outcome: ApplyOutcome }
+  | { readonly type: 'facts'; readonly facts: Facts }
+  /** Somebody at the machine asks to apply everything prepared now, in its window or not. */
+  | { readonly type: 'apply-now' }
+  | { readonly type: 'findings'; readonly findings: readonly Finding[] }
+  | { readonly type: 'wake' }
+
+export type PrepareOutcome =
+  | { readonly type: 'prepared'; readonly engine: string }
+  | { readonly type: 'engine-missing'; readonly reason: string }
+  | { readonly type: 'failed'; readonly reason: string }
+
+export type ApplyOutcome =
+  | { readonly type: 'results'; readonly results: readonly ResourceResult[] }
+  /** `unprepared`: the prepared folder is gone or damaged, so it is prepared again. */
+  | { readonly type: 'failed'; readonly reason: string; readonly unprepared?: boolean }
+
+export type AgentEffect =
+  | { readonly type: 'want'; readonly ref: ContentRef; readonly priority: number }
+  | { readonly type: 'unwant'; readonly content: Digest }
+  /** → `manifest` */
+  | { readonly type: 'read-manifest'; readonly content: Digest }
+  /** → `prepared` */
+  | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
+  /** → `applied`; what runs when the window closes finishes its resource. */
+  | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
+  | { readonly type: 'journal'; readonly entry: JournalEntry }
+  | { readonly type: 'report'; readonly report: Report }
+
+export interface AgentInit {
+  readonly device: Omit<Device, 'facts'>
+  readonly journal: Journal
+}
+
+/** States settle this long before they are reported: a start is one report, not five. */
+const reportSettleMs = 300
+const manifestPriority = 10
+const contentPriority = 20
+
+export class Agent {
+  readonly #device: Omit<Device, 'facts'>
+  readonly #journal: Journal
+  readonly #held = new Map<string, HeldBundle>()
+  #signed: readonly SignedBundle[] = []
+  #facts: Facts | undefined
+  #release = 0
+  #busy: string | undefined
+  #reportAt: Instant | undefined
+  #findings: readonly Finding[] = []
+
+  constructor({ device, journal }: AgentInit) {
+    this.#device = device
+    this.#journal = journal
+  }
+
+  handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
+    switch (input.type) {
+      case 'release':
+        this.#release = input.release
+        this.#signed = input.bundles
+        this.#assign(now, out)
+        break
+      case 'facts':
+        this.#facts = input.facts
+        this.#assign(now, out)
+        this.#reportSoon(now)
+        break
+      case 'complete':
+        this.#complete(input.content, now, out)
+        break
+      case 'manifest':
+        this.#manifest(input.content, input.bytes, now, out)
+        break
+      case 'prepared':
+        this.#prepared(input.name, input.version, input.outcome, now, out)
+        break
+      case 'applied':
+        this.#applied(input.name, input.version, input.outcome, now, out)
+        break
+      case 'apply-now':
+        for (const held of this.#held.values()) held.forced = held.prepared && held.purpose === 'apply'
+        break
+      case 'findings':
+        this.#findings = input.findings
+        this.#reportSoon(now)
+        break
+      case 'wake':
+        break
+      default:
+        unreachable(input)
+    }
+    this.#proceed(now, out)
+  }
+
+  nextWake(): Instant | undefined {
+    let next = this.#isReportable() ? this.#reportAt : undefined
+    for (const held of this.#held.values()) {
+      if (held.purpose === 'apply') next = earliest(next, held.windowUntil)
+      if (held.content === 'ahead' || (held.content === 'complete' && this.#busy === undefined))
+        next = earliest(next, held.retryAt)
+    }
+    return next
+  }
+
+  /** Bundles meant for this device, in order of name. */
+  status(): BundleStatus[] {
+    return this.#applicable().map((held) => held.status())
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#findings
+  }
+
+  get facts(): Facts | undefined {
+    return this.#facts
+  }
+
+  #applicable(): HeldBundle[] {
+    return [...this.#held.values()]
+      .filter((held) => held.purpose === 'apply')
+      .sort((a, b) => (a.assignment.name < b.assignment.name ? -1 : 1))
+  }
+
+  /** Takes up what a release newly means for us, and lets go of what it no longer does: that undoes nothing by itself. */
+  #assign(now: Instant, out: (effect: AgentEffect) => void): void {
+    const wanted = new Map<string, { assignment: Assignment; purpose: 'apply' | 'hold' }>()
+    for (const signed of this.#signed) {
+      const assignment = assignmentOf(signed)
+      const purpose = assignment && this.#purpose(assignment)
+      if (assignment && purpose) wanted.set(assignment.name, { assignment, purpose })
+    }
+    for (const [name, held] of this.#held) {
+      const next = wanted.get(name)
+      const isSame = next?.assignment.version === held.assignment.version && next.purpose === held.purpose
+      if (isSame) wanted.delete(name)
+      else this.#letGo(held, out)
+    }
+    for (const [name, { assignment, purpose }] of wanted) {
+      const known = this.#journal.bundles.get(name)
+      const before = known?.version === assignment.version && purpose === 'apply' ? known : undefined
+      this.#held.set(name, new HeldBundle(assignment, purpose, before, now))
+    }
+    if (wanted.size > 0) this.#reportSoon(now)
+  }
+
+  #purpose(assignment: Assignment): 'apply' | 'hold' | undefined {
+    const device = { ...this.#device, facts: this.#facts ?? {} }
+    // Facts decide only once they are known: until then a bundle that asks for some is not ours yet.
+    if (selects(assignment.select, device)) return 'apply'
+    return this.#device.role !== 'client' && mayConcernSite(assignment.select, this.#device.site) ? 'hold' : undefined
+  }
+
+  #letGo(held: HeldBundle, out: (effect: AgentEffect) => void): void {
+    this.#held.delete(held.assignment.name)
+    const needed = new Set([...this.#held.values()].flatMap((other) => other.contents))
+    for (const content of held.contents) if (!needed.has(content)) out({ type: 'unwant', content })
+  }
+
+  #complete(content: Digest, now: Instant, out: (effect: AgentEffect) => void): void {
+    for (const held of this.#held.values()) {
+      if (held.content === 'manifest' && held.assignment.manifest.digest === content)
+        out({ type: 'read-manifest', content })
+      else if (held.missing.delete(content) && held.missing.size === 0) this.#contentsHere(held, now, out)
+    }
+  }
+
+  #manifest(content: Digest, bytes: Uint8Array | undefined, now: Instant, out: (effect: AgentEffect) => void): void {
+    for (const held of this.#held.values()) {
+      if (held.content !== 'manifest' || held.assignment.manifest.digest !== content) continue
+      try {
+        const refs = bytes ? parseManifest(bytes).contents : undefined
+        if (!refs) continue
+        held.content = 'contents'
+        held.missing = new Set(refs.map((ref) => ref.digest))
+        held.contents = [content, ...held.missing]
+        if (refs.length === 0) this.#contentsHere(held, now, out)
+        for (const ref of refs) out({ type: 'want', ref, priority: contentPriority + sizeClass(ref.length) })
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error
+        // Signed and still wrong: the origin made a mistake, and only a new version mends it.
+        held.content = 'complete'
+        held.reason = error.message
+        this.#move(held, 'content-complete', now, out)
+        this.#move(held, 'prepare-failed', now, out)
+      }
+    }
+  }
+
+  #contentsHere(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
+    held.content = 'complete'
+    if (held.purpose === 'apply') this.#move(held, 'content-complete', now, out)
+  }
+
+  #prepared(
+    name: string,
+    version: number,
+    outcome: PrepareOutcome,
+    now: Instant,
+    out: (effect: AgentEffect) => void,
+  ): void {
+    this.#busy = undefined
+    const held = this.#held.get(name)
+    if (!held || held.assignment.version !== version) return
+    held.prepared = outcome.type !== 'failed'
+    held.reason = outcome.type === 'prepared' ? undefined : outcome.reason
+    held.engine = outcome.type === 'prepared' ? outcome.engine : undefined
+    if (outcome.type === 'prepared') {
+      held.retryAt = undefined
+      this.#move(held, 'prepare-ok', now, out)
+    } else {
+      held.retryLater(now)
+      this.#move(held, outcome.type === 'failed' ? 'prepare-failed' : 'engine-missing', now, out)
+    }
+  }
+
+  #applied(
+    name: string,
+    version: number,
+    outcome: ApplyOutcome,
+    now: Instant,
+    out: (effect: AgentEffect) => void,
+  ): void {
+    this.#busy = undefined
+    const held = this.#held.get(name)
+    if (!held || held.assignment.version !== version) return
+    const failed = outcome.type === 'failed' ? [] : outcome.results.filter((result) => result.outcome === 'failed')
+    const isOk = outcome.type === 'results' && failed.length === 0
+    held.appliedAt = now
+    held.results = outcome.type === 'results' ? outcome.results : held.results
+    held.reason = outcome.type === 'failed' ? outcome.reason : failed.map((result) => result.id).join(', ') || undefined
+    if (outcome.type === 'failed' && outcome.unprepared) held.prepared = false
+    if (isOk) held.succeeded()
+    else held.retryLater(now)
+    this.#move(held, isOk ? 'apply-ok' : 'apply-failed', now, out)
+  }
+
+  /** Does whatever is due: fetch, prepare, apply, report. */
+  #proceed(now: Instant, out: (effect: AgentEffect) => void): void {
+    for (const held of this.#held.values()) {
+      held.look(now)
+      if (held.content === 'ahead' && held.isTimeToFetch(now)) {
+        held.content = 'manifest'
+        held.contents = [held.assignment.manifest.digest]
+        if (held.purpose === 'apply') held.move('content-missing')
+        out({ type: 'want', ref: held.assignment.manifest, priority: manifestPriority })
+      }
+    }
+    for (const held of this.#applicable()) this.#work(held, now, out)
+    if (this.#reportAt !== undefined && this.#reportAt <= now && this.#isReportable()) this.#report(now, out)
+  }
+
+  #work(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
+    if (this.#busy !== undefined) return
+    const { name, version, manifest } = held.assignment
+    if (held.takeRetry(now) && (held.state === 'blocked' || !held.prepared)) this.#move(held, 'retry', now, out)
+    if (held.state === 'preparing' && held.content === 'complete') {
+      this.#busy = name
+      out({ type: 'prepare', name, version, manifest })
+      return
+    }
+    if (held.mayApply) {
+      held.forced = false
+      this.#busy = name
+      this.#move(held, 'apply-started', now, out)
+      const closes = held.window.open ? held.window.closes : undefined
+      out({ type: 'apply', name, version, ...(closes !== undefined && { closes }) })
+    }
+  }
+
+  #move(held: HeldBundle, event: LifecycleEvent, now: Instant, out: (effect: AgentEffect) => void): void {
+    if (!held.move(event)) return
+    const isLasting = held.state !== 'pending' && held.state !== 'fetching' && held.state !== 'preparing'
+    if (!isLasting) return
+    const entry = held.entry(now)
+    this.#journal.bundles.set(entry.name, entry)
+    out({ type: 'journal', entry })
+    if (held.state !== 'applying') this.#reportSoon(now)
+  }
+
+  /** The origin's key is in the metadata, so nothing can be sealed before the first release is here. */
+  #isReportable(): boolean {
+    return this.#facts !== undefined && this.#release > 0
+  }
+
+  #reportSoon(now: Instant): void {
+    this.#reportAt ??= after(now, reportSettleMs)
+  }
+
+  #report(now: Instant, out: (effect: AgentEffect) => void): void {
+    this.#reportAt = undefined
+    const facts = this.#facts
+    const digest = facts && sha256(utf8(canonicalJson(facts, 'lax')))
+    const isNews = digest !== this.#journal.facts
+    this.#journal.seq++
+    this.#journal.facts = digest
+    // Written before it is sent: a number is never used twice, or the origin would take the second for a repeat.
+    out({ type: 'journal', entry: { type: 'report', seq: this.#journal.seq, ...(digest && { facts: digest }) } })
+    out({
+      type: 'report',
+      report: {
+        v: 1,
+        seq: this.#journal.seq,
+        at: now,
+        release: this.#release,
+        bundles: this.#applicable().map((held) => held.report()),
+        drift: this.#findings,
+        ...(isNews && facts && { facts }),
+      },
+    })
+  }
+}
+
+/** Small contents first: the policy and its files before packages. One class per doubling above 1 KiB. */
+const sizeClass = (bytes: number): number => 32 - Math.clz32(Math.min(bytes, 2 ** 31) >>> 10)

@@ -1,0 +1,140 @@
+/**
+ * One bundle of the active release as this device holds it: how far its contents, its preparation and its apply have come, and
+ * when it is due. It knows its own state and nothing of other bundles.
+ */
+import type { Digest } from '#base/digest.ts'
+import { after, instant, type Instant } from '#base/time.ts'
+import type { BundleReport, BundleState, ResourceResult } from '#facts/report.ts'
+import type { WindowState } from '#policy/model.ts'
+import { windowState } from '#policy/window.ts'
+import type { Assignment } from './assignment.ts'
+import type { BundleEntry } from './journal.ts'
+import { followingState, type LifecycleEvent } from './lifecycle.ts'
+
+/** A bundle as status shows it. */
+export interface BundleStatus {
+  readonly name: string
+  readonly version: number
+  readonly state: BundleState
+  /** It was prepared, whatever became of its apply. */
+  readonly prepared: boolean
+  readonly reason: string | undefined
+  readonly windowOpens: Instant | undefined
+  readonly windowCloses: Instant | undefined
+}
+
+/** After a failure, doubling to the maximum: a full disk or a missing tool is mended by people. */
+const retryMs = 60_000
+const retryMsMax = 3_600_000
+
+export class HeldBundle {
+  readonly assignment: Assignment
+  /** `hold`: for the neighbours of a relay only, never applied here. */
+  readonly purpose: 'apply' | 'hold'
+  content: 'ahead' | 'manifest' | 'contents' | 'complete' = 'ahead'
+  missing = new Set<Digest>()
+  /** Everything it consists of, to be let go with it. */
+  contents: Digest[] = []
+  state: BundleState
+  prepared: boolean
+  reason: string | undefined
+  engine: string | undefined
+  appliedAt: number | undefined
+  results: readonly ResourceResult[]
+  retryAt: Instant | undefined
+  /** To be applied now, in its window or not. */
+  forced = false
+  window: WindowState = { open: false }
+  /** When the window has to be looked at again. */
+  windowUntil: Instant | undefined
+  #tries = 0
+
+  /** `before` is what the journal says of this very version. */
+  constructor(assignment: Assignment, purpose: 'apply' | 'hold', before: BundleEntry | undefined, now: Instant) {
+    this.assignment = assignment
+    this.purpose = purpose
+    this.state = before ? followingState(before.state, 'interrupted') : 'pending'
+    this.prepared = before?.prepared ?? false
+    this.reason = before?.reason
+    this.engine = before?.engine
+    this.appliedAt = before?.appliedAt
+    this.results = before?.results ?? []
+    this.windowUntil = now
+    if (this.state === 'failed' || this.state === 'blocked') this.retryAt = now
+  }
+
+  /** Looks at the window again once what was known of it is over. */
+  look(now: Instant): void {
+    if (this.windowUntil !== undefined && this.windowUntil > now) return
+    this.window = windowState(this.assignment.windows, now)
+    const { open, opens, closes } = this.window
+    this.windowUntil = open ? closes : opens
+  }
+
+  /** Whether `prepare.ahead` lets it be fetched by now; if not, it is looked at again when it does. */
+  isTimeToFetch(now: Instant): boolean {
+    const { aheadMs } = this.assignment
+    const { open, opens } = this.window
+    if (aheadMs === undefined || open || opens === undefined) return true
+    const from = instant(opens - aheadMs)
+    this.retryAt = from > now ? from : undefined
+    return from <= now
+  }
+
+  /** A failed or blocked one whose pause is over; true once. */
+  takeRetry(now: Instant): boolean {
+    const isDue = this.retryAt !== undefined && this.retryAt <= now && this.content === 'complete'
+    if (!isDue || (this.state !== 'failed' && this.state !== 'blocked')) return false
+    this.retryAt = undefined
+    return true
+  }
+
+  /** Whether it may be applied now: prepared, and its window open or somebody at the machine asked. */
+  get mayApply(): boolean {
+    if (this.forced && this.prepared && this.state !== 'blocked') return true
+    const isReady =
+      this.state === 'prepared' || (this.state === 'failed' && this.prepared && this.retryAt === undefined)
+    return isReady && this.window.open
+  }
+
+  retryLater(now: Instant): void {
+    this.retryAt = after(now, Math.min(retryMsMax, retryMs * 2 ** Math.min(this.#tries, 10)))
+    this.#tries++
+  }
+
+  succeeded(): void {
+    this.#tries = 0
+    this.retryAt = undefined
+  }
+
+  /** Follows an event; true where the state changed. */
+  move(event: LifecycleEvent): boolean {
+    const before = this.state
+    this.state = followingState(before, event)
+    return this.state !== before
+  }
+
+  status(): BundleStatus {
+    const { name, version } = this.assignment
+    const { state, prepared, reason, window } = this
+    return { name, version, state, prepared, reason, windowOpens: window.opens, windowCloses: window.closes }
+  }
+
+  report(): BundleReport {
+    const { name, version } = this.assignment
+    const { state, results, reason, engine, appliedAt } = this
+    return {
+      name,
+      version,
+      state,
+      results,
+      ...(reason !== undefined && { reason }),
+      ...(engine !== undefined && { engine }),
+      ...(appliedAt !== undefined && { appliedAt }),
+    }
+  }
+
+  entry(now: Instant): BundleEntry {
+    return { type: 'bundle', ...this.report(), at: now, prepared: this.prepared }
+  }
+}
