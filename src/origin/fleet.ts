@@ -1,0 +1,106 @@
+/**
+ * The view over all devices, from what they reported: newest report per device, counted once. A device is listed from its
+ * first hello or report on. Never trusts a number it can derive.
+ */
+import { isFields, own, type Fields } from '#base/guard.ts'
+import { instant, type Instant } from '#base/time.ts'
+import type { Finding } from '#facts/finding.ts'
+import type { Facts } from '#facts/inventory.ts'
+import type { BundleReport, Report } from '#facts/report.ts'
+import type { Membership } from '#trust/membership.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+
+export interface Device {
+  readonly peer: PeerId
+  readonly name: string
+  readonly site: string
+  readonly role: string
+  readonly labels: Readonly<Record<string, string>>
+  /** By the origin's clock. */
+  readonly firstSeen: Instant
+  readonly lastSeen: Instant
+  readonly lastReport: Instant | undefined
+  readonly seq: number
+  readonly release: number
+  readonly bundles: readonly BundleReport[]
+  readonly drift: readonly Finding[]
+  readonly facts: Facts | undefined
+}
+
+/** More devices than this are not listed: a stolen token must not fill the origin's disk. */
+const devicesMax = 200_000
+
+export class Fleet {
+  readonly #devices = new Map<PeerId, Device>()
+
+  /** From what was kept; entries that are not understood are left out. */
+  static restore(entries: readonly unknown[]): Fleet {
+    const fleet = new Fleet()
+    for (const entry of entries) {
+      const device = isFields(entry) ? deviceOf(entry) : undefined
+      if (device) fleet.#devices.set(device.peer, device)
+    }
+    return fleet
+  }
+
+  /** A device said hello: the entry that is to be kept, or undefined where nothing changed that matters. */
+  greeted(membership: Membership, now: Instant): Device | undefined {
+    const known = this.#devices.get(membership.peer)
+    if (membership.role === 'origin' || (!known && this.#devices.size >= devicesMax)) return undefined
+    const device = this.#merge(membership, now, {})
+    return known && known.name === device.name && known.site === device.site ? undefined : device
+  }
+
+  /** A report; the entry that is to be kept, or undefined where this number was counted before. */
+  reported(membership: Membership, seq: number, report: Report, now: Instant): Device | undefined {
+    const known = this.#devices.get(membership.peer)
+    if ((known && seq <= known.seq) || (!known && this.#devices.size >= devicesMax)) return undefined
+    return this.#merge(membership, now, {
+      lastReport: now,
+      seq,
+      release: report.release,
+      bundles: report.bundles,
+      drift: report.drift,
+      ...(report.facts && { facts: report.facts }),
+    })
+  }
+
+  list(): Device[] {
+    return [...this.#devices.values()].sort(
+      (a, b) => order(a.site, b.site) || order(a.name, b.name) || order(a.peer, b.peer),
+    )
+  }
+
+  #merge(membership: Membership, now: Instant, news: Partial<Device>): Device {
+    const { peer, name, site, role, labels } = membership
+    const known = this.#devices.get(peer)
+    const device: Device = {
+      firstSeen: now,
+      lastReport: undefined,
+      seq: 0,
+      release: 0,
+      bundles: [],
+      drift: [],
+      facts: undefined,
+      ...known,
+      peer,
+      name,
+      site,
+      role,
+      labels,
+      lastSeen: now,
+      ...news,
+    }
+    this.#devices.set(peer, device)
+    return device
+  }
+}
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+function deviceOf(entry: Fields): Device | undefined {
+  if (typeof own(entry, 'peer') !== 'string' || typeof own(entry, 'seq') !== 'number') return undefined
+  // Our own notes, written by `Fleet`; JSON leaves out what was undefined.
+  const device = entry as unknown as Device
+  return { ...device, lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport) }
+}
