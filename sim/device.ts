@@ -1,0 +1,266 @@
+/**
+ * One simulated device: the same `member/` machine as in production, a memory that says which chunks are here instead of a disk, and a
+ * pretend engine that takes a while. It decides nothing: every effect is carried out or answered as `node/` would.
+ */
+import { assert } from '#base/assert.ts'
+import type { Digest } from '#base/digest.ts'
+import { sha256 } from '#base/digest.ts'
+import type { Random } from '#base/random.ts'
+import type { ContentRef } from '#content/content-ref.ts'
+import type { Facts } from '#facts/inventory.ts'
+import type { Member, MemberEffect, MemberInput } from '#member/member.ts'
+import type { JournalEntry } from '#agent/journal.ts'
+import type { Address, LinkEvents, Verdict } from '#protocol/link.ts'
+import { sealReport } from '#trust/seal.ts'
+import type { SigningKey } from '#trust/keys.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+import type { Network } from './network.ts'
+import type { Trace } from './trace.ts'
+import type { World } from './world.ts'
+
+/** What the made-up world knows of every content: the sizes of its chunks, and the bytes of small ones such as manifests. */
+export interface ContentFacts {
+  readonly ref: ContentRef
+  readonly chunkBytes: readonly number[]
+  readonly bytes?: Uint8Array
+}
+
+export interface DeviceInit {
+  readonly name: string
+  readonly peer: PeerId
+  readonly address: Address
+  readonly site: string
+  readonly key: SigningKey
+  readonly facts: Facts
+  readonly random: Random
+  readonly contents: ReadonlyMap<Digest, ContentFacts>
+  readonly world: World
+  readonly trace: Trace
+}
+
+/** Microseconds that a pretend engine and a pretend unpacking take. */
+const prepareUs = 200_000
+const applyUs = 1_500_000
+
+export class Device {
+  readonly init: DeviceInit
+  readonly member: Member
+  readonly #network: Network
+  readonly #number: number
+  readonly #have = new Map<Digest, Set<number>>()
+  readonly #outbox = new Map<Digest, Uint8Array>()
+  readonly #fetches = new Map<number, number>()
+  readonly journal: JournalEntry[] = []
+  /** Bundles that were applied, `name@version`. */
+  readonly applied: string[] = []
+  #wakeUs: number | undefined
+  #verdict: Verdict = 'ignore'
+  #up = true
+
+  constructor(init: DeviceInit, network: Network, member: Member) {
+    this.init = init
+    this.member = member
+    this.#network = network
+    this.#number = network.enter({ peer: init.peer, address: init.address, site: init.site, events: this.#events() })
+  }
+
+  /** Switches the device on at a time. */
+  start(atUs: number): void {
+    this.init.world.at(atUs, this.#number, this.#number, () => {
+      this.feed({ type: 'started', addresses: [this.init.address] })
+      if (this.member.agent) this.feed({ type: 'facts', facts: this.init.facts })
+    })
+  }
+
+  /** Pulls the plug. */
+  crash(): void {
+    this.#up = false
+    this.#network.leave(this.init.address)
+  }
+
+  /** Contents made here are complete from the start. */
+  hold(refs: readonly ContentRef[]): void {
+    for (const ref of refs) {
+      const facts = this.#factsOf(ref.digest)
+      this.#have.set(ref.digest, new Set(facts.chunkBytes.keys()))
+      if (ref.list) this.hold([ref.list])
+    }
+  }
+
+  feed(input: MemberInput): void {
+    if (!this.#up) return
+    const { world, trace, name } = this.init
+    trace.note(world.nowUs, name, '<', input)
+    this.member.handle(input, world.now, (effect) => {
+      trace.note(world.nowUs, name, '>', effect)
+      this.#carryOut(effect)
+    })
+    this.#setAlarm()
+  }
+
+  #setAlarm(): void {
+    const next = this.member.nextWake()
+    if (next === undefined) return
+    // Rounded up to the next whole millisecond of member time: a wake that comes early would be asked for again at once.
+    const atUs = this.init.world.usOf(next)
+    if (this.#wakeUs !== undefined && this.#wakeUs <= atUs && this.#wakeUs > this.init.world.nowUs) return
+    this.#wakeUs = atUs
+    this.init.world.at(atUs, this.#number, this.#number, () => {
+      if (this.#wakeUs !== atUs) return
+      this.#wakeUs = undefined
+      this.feed({ type: 'wake' })
+    })
+  }
+
+  /** Answers after the present call of the machine, as IO does. */
+  #answer(input: MemberInput, afterUs: number = 0): void {
+    this.init.world.at(this.init.world.nowUs + afterUs, this.#number, this.#number, () => this.feed(input))
+  }
+
+  #events(): LinkEvents {
+    return {
+      linkUp: (link, peer, direction, address) => this.feed({ type: 'link-up', link, peer, direction, address }),
+      linkDown: (link, reason) => this.feed({ type: 'link-down', link, reason }),
+      message: (link, bytes) => this.feed({ type: 'message', link, bytes }),
+      gossip: (link, bytes) => {
+        this.#verdict = 'ignore'
+        this.feed({ type: 'gossip', link, bytes })
+        return this.#verdict
+      },
+      asked: (link, ask, run) => this.feed({ type: 'asked', link, ask, run }),
+      seen: (address, peer) => this.feed({ type: 'seen', address, peer }),
+    }
+  }
+
+  #carryOut(effect: MemberEffect): void {
+    const { address } = this.init
+    switch (effect.type) {
+      case 'dial':
+        return this.#network.dial(address, effect.address, (reason) =>
+          this.feed({ type: 'dial-failed', address: effect.address, reason }),
+        )
+      case 'send':
+        return this.#network.send(address, effect.link, effect.bytes)
+      case 'close':
+        return this.#network.close(address, effect.link, effect.reason)
+      case 'admit':
+        return this.#network.admit(address, effect.link)
+      case 'gossip':
+        this.#network.publish(address, effect.bytes)
+        return
+      case 'verdict':
+        this.#verdict = effect.verdict
+        return
+      case 'query':
+        return this.#network.query(address)
+      case 'fetch':
+        return this.#fetch(effect)
+      case 'cancel': {
+        const ask = this.#fetches.get(effect.fetch)
+        if (ask !== undefined) this.#network.cancel(ask)
+        return
+      }
+      case 'serve':
+        return this.#serve(effect, effect.run.first)
+      case 'deny':
+        return this.#network.finish(effect.ask, effect.code)
+      case 'open': {
+        const { chunkBytes } = this.#factsOf(effect.ref.digest)
+        const have = new Uint8Array(Math.ceil(chunkBytes.length / 8))
+        for (const index of this.#held(effect.ref.digest))
+          have[index >> 3] = (have[index >> 3] ?? 0) | (1 << (index & 7))
+        return this.#answer({ type: 'opened', content: effect.ref.digest, chunks: chunkBytes.length, have })
+      }
+      case 'read-manifest':
+        return this.#answer({ type: 'manifest', content: effect.content, bytes: this.#factsOf(effect.content).bytes })
+      case 'seal':
+        return this.#seal(effect.seq, effect.body)
+      case 'spool': {
+        const name = sha256(effect.sealed)
+        this.#outbox.set(name, effect.sealed)
+        return this.#answer({ type: 'spooled', name, bytes: effect.sealed.byteLength })
+      }
+      case 'unspool':
+        for (const name of effect.names) this.#outbox.delete(name)
+        return
+      case 'read-reports': {
+        const sealed = effect.names.flatMap((name) => this.#outbox.get(name) ?? [])
+        return this.#answer({ type: 'report-read', link: effect.link, sealed })
+      }
+      case 'prepare': {
+        const { name, version } = effect
+        return this.#answer(
+          { type: 'prepared', name, version, outcome: { type: 'prepared', engine: 'pretend' } },
+          prepareUs,
+        )
+      }
+      case 'apply': {
+        const { name, version } = effect
+        this.applied.push(`${name}@${version}`)
+        return this.#answer({ type: 'applied', name, version, outcome: { type: 'results', results: [] } }, applyUs)
+      }
+      case 'journal':
+        this.journal.push(effect.entry)
+        return
+      case 'save-trust':
+      case 'save-addresses':
+      case 'save-device':
+      case 'log':
+        return
+    }
+  }
+
+  #fetch({ fetch, link, run }: Extract<MemberEffect, { type: 'fetch' }>): void {
+    const ask = this.#network.fetch(
+      this.init.address,
+      link,
+      run,
+      (index, { size }) => {
+        const held = this.#held(run.content)
+        const verdict = held.has(index) ? 'already' : 'stored'
+        held.add(index)
+        this.feed({ type: 'chunk', fetch, index, bytes: size, verdict })
+      },
+      (end) => {
+        this.#fetches.delete(fetch)
+        this.feed({ type: 'fetch-ended', fetch, end })
+      },
+    )
+    this.#fetches.set(fetch, ask)
+  }
+
+  #serve(effect: Extract<MemberEffect, { type: 'serve' }>, index: number): void {
+    const { ask, run, link } = effect
+    if (index >= run.first + run.count) return this.#network.finish(ask)
+    const size = this.#factsOf(run.content).chunkBytes[index]
+    assert(size !== undefined, `chunk ${index} of ${run.content} exists`)
+    this.#network.answer(ask, index, { size }, (isThere) => {
+      if (!isThere || !this.#up) return
+      this.feed({ type: 'served', link, content: run.content, bytes: size })
+      this.#serve(effect, index + 1)
+    })
+  }
+
+  #seal(seq: number, body: Uint8Array): void {
+    const { random, key } = this.init
+    const box = this.member.protocol.self.set.origin()?.boxes[0]
+    assert(box, 'a report is made only after the first release')
+    const draw = (length: number): Uint8Array => Uint8Array.from({ length }, () => random.below(256))
+    const sealed = sealReport({ body, device: key, seq, origin: box.public, ephemeral: draw(32), nonce: draw(24) })
+    const name = sha256(sealed)
+    this.#outbox.set(name, sealed)
+    this.#answer({ type: 'spooled', name, bytes: sealed.byteLength })
+  }
+
+  #held(content: Digest): Set<number> {
+    const held = this.#have.get(content) ?? new Set()
+    this.#have.set(content, held)
+    return held
+  }
+
+  #factsOf(content: Digest): ContentFacts {
+    const facts = this.init.contents.get(content)
+    assert(facts, `content ${content} exists in this world`)
+    return facts
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * A made-up network that keeps the Link contract (protocol/link.ts): sites with a LAN each, joined by one thin uplink a site.
+ * A transfer takes its place in the queue of every line it crosses, at the rate of the slowest; what was sent first arrives
+ * first. Bytes of chunks are numbers here, so a fleet fits in memory.
+ */
+import { sha256, type Digest } from '#base/digest.ts'
+import type { Address, ChunkRun, FetchEnd, LinkEvents, LinkId } from '#protocol/link.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+import type { World } from './world.ts'
+
+export interface SiteLine {
+  /** Bits a second. */
+  readonly downBps: number
+  readonly upBps: number
+  /** One way, microseconds. */
+  readonly latencyUs: number
+}
+
+export interface NetworkNode {
+  readonly peer: PeerId
+  readonly address: Address
+  readonly site: string
+  readonly events: LinkEvents
+}
+
+/** A chunk on the wire: its size, and its bytes only where a test brings real ones. */
+export interface Payload {
+  readonly size: number
+  readonly bytes?: Uint8Array
+}
+
+interface Place extends NetworkNode {
+  readonly number: number
+  up: boolean
+  readonly heard: Set<Digest>
+}
+
+interface Link {
+  readonly id: LinkId
+  readonly ends: readonly [Place, Place]
+  readonly admitted: [boolean, boolean]
+  open: boolean
+}
+
+interface Ask {
+  readonly link: Link
+  readonly asker: 0 | 1
+  readonly onChunk: (index: number, payload: Payload) => void
+  readonly onEnd: (end: FetchEnd) => void
+  ended: boolean
+}
+
+interface Line {
+  busyUntilUs: number
+}
+
+const lanBps = 1_000_000_000
+const lanLatencyUs = 300
+/** A whole connection: TCP and TLS take three trips. */
+const connectTrips = 3
+
+export class Network {
+  readonly #world: World
+  readonly #sites: ReadonlyMap<string, SiteLine>
+  readonly #places = new Map<Address, Place>()
+  readonly #links = new Map<LinkId, Link>()
+  readonly #asks = new Map<number, Ask>()
+  readonly #lines = new Map<string, Line>()
+  /** Stream payload that crossed each site's uplink: chunks and control messages, as the ledger counts. */
+  readonly uplinkBytes = new Map<string, { downBytes: number; upBytes: number }>()
+  #nextLink = 1
+  #nextAsk = 1
+
+  constructor(world: World, sites: ReadonlyMap<string, SiteLine>) {
+    this.#world = world
+    this.#sites = sites
+  }
+
+  /** A member enters the network; the number orders its events. */
+  enter(node: NetworkNode): number {
+    const place: Place = { ...node, number: this.#places.size + 1, up: true, heard: new Set() }
+    this.#places.set(node.address, place)
+    return place.number
+  }
+
+  /** The machine is switched off: its links end without a word. */
+  leave(address: Address): void {
+    const place = this.#places.get(address)
+    if (!place) return
+    place.up = false
+    for (const link of this.#links.values()) if (link.ends.includes(place)) this.#end(link, 'the other side is gone')
+  }
+
+  dial(from: Address, address: Address, failed: (reason: string) => void): void {
+    const a = this.#placeOf(from)
+    const b = this.#places.get(plain(address))
+    const latencyUs = b ? this.#latencyUs(a, b) : lanLatencyUs
+    this.#after(latencyUs * connectTrips * 2, a, a, () => {
+      if (!b?.up || !a.up) return failed('nobody answers')
+      if (address.includes('/p2p/') && !address.endsWith(b.peer)) return failed('another peer answers')
+      const link: Link = { id: this.#nextLink++ as LinkId, ends: [a, b], admitted: [false, false], open: true }
+      this.#links.set(link.id, link)
+      a.events.linkUp(link.id, b.peer, 'out', address)
+      this.#after(latencyUs, a, b, () => link.open && b.events.linkUp(link.id, a.peer, 'in', a.address))
+    })
+  }
+
+  send(from: Address, id: LinkId, bytes: Uint8Array): void {
+    const link = this.#links.get(id)
+    if (!link?.open) return
+    const [a, b] = this.#sides(link, from)
+    this.#transfer(a, b, bytes.byteLength, () => link.open && b.events.message(id, bytes))
+  }
+
+  close(from: Address, id: LinkId, reason: string): void {
+    const link = this.#links.get(id)
+    if (!link?.open) return
+    const [a, b] = this.#sides(link, from)
+    // What was sent before is still on its way: the end travels behind it.
+    this.#after(0, a, a, () => this.#downAt(link, a, reason))
+    this.#transfer(a, b, 0, () => this.#end(link, 'closed by the other side'))
+  }
+
+  admit(from: Address, id: LinkId): void {
+    const link = this.#links.get(id)
+    if (link) link.admitted[link.ends[0].address === from ? 0 : 1] = true
+  }
+
+  /** Floods to every admitted neighbour; each forwards what it accepts. Returns how many were told. */
+  publish(from: Address, bytes: Uint8Array): number {
+    const place = this.#placeOf(from)
+    place.heard.add(sha256(bytes))
+    return this.#flood(place, undefined, bytes)
+  }
+
+  /** Tells the LAN of a site who asks, and the asker who is there. */
+  query(from: Address): void {
+    const asker = this.#placeOf(from)
+    for (const other of this.#places.values()) {
+      if (other === asker || other.site !== asker.site || !other.up) continue
+      this.#after(lanLatencyUs, asker, other, () => other.up && other.events.seen(addressOf(asker), asker.peer))
+      this.#after(
+        2 * lanLatencyUs,
+        other,
+        asker,
+        () => asker.up && other.up && asker.events.seen(addressOf(other), other.peer),
+      )
+    }
+  }
+
+  fetch(
+    from: Address,
+    id: LinkId,
+    run: ChunkRun,
+    onChunk: (index: number, payload: Payload) => void,
+    onEnd: (end: FetchEnd) => void,
+  ): number {
+    const link = this.#links.get(id)
+    const number = this.#nextAsk++
+    if (!link?.open) {
+      this.#after(0, this.#placeOf(from), this.#placeOf(from), () => onEnd('failed'))
+      return number
+    }
+    const [a, b] = this.#sides(link, from)
+    const asker = link.ends[0] === a ? 0 : 1
+    this.#asks.set(number, { link, asker, onChunk, onEnd, ended: false })
+    this.#transfer(a, b, 48, () => {
+      if (!link.open) return
+      if (link.admitted[asker === 0 ? 1 : 0] && link.admitted[asker]) b.events.asked(id, number, run)
+      else this.finish(number, 'NOT_ADMITTED')
+    })
+    return number
+  }
+
+  cancel(number: number): void {
+    const ask = this.#asks.get(number)
+    if (ask) this.#finishAsk(number, ask, 'cancelled')
+  }
+
+  /** One chunk of an ask; `sent` is called when there is room for the next, or false where the asker is gone. */
+  answer(number: number, index: number, payload: Payload, sent: (isThere: boolean) => void): void {
+    const ask = this.#asks.get(number)
+    if (!ask || ask.ended) return sent(false)
+    const [to, from] = ask.asker === 0 ? ask.link.ends : [ask.link.ends[1], ask.link.ends[0]]
+    const leftUs = this.#transfer(from, to, payload.size, () => {
+      if (!ask.ended && ask.link.open) ask.onChunk(index, payload)
+    })
+    this.#after(leftUs - this.#world.nowUs, from, from, () => sent(!ask.ended))
+  }
+
+  finish(number: number, denied?: string): void {
+    const ask = this.#asks.get(number)
+    if (!ask) return
+    const [to, from] = ask.asker === 0 ? ask.link.ends : [ask.link.ends[1], ask.link.ends[0]]
+    this.#transfer(from, to, 8, () => this.#finishAsk(number, ask, denied === undefined ? 'done' : 'denied'))
+  }
+
+  #flood(place: Place, except: LinkId | undefined, bytes: Uint8Array): number {
+    let told = 0
+    for (const link of this.#links.values()) {
+      if (!link.open || link.id === except || !link.ends.includes(place) || !link.admitted.every(Boolean)) continue
+      const other = link.ends[0] === place ? link.ends[1] : link.ends[0]
+      told++
+      this.#transfer(place, other, bytes.byteLength, () => {
+        const name = sha256(bytes)
+        if (!link.open || other.heard.has(name)) return
+        other.heard.add(name)
+        if (other.events.gossip(link.id, bytes) === 'accept') this.#flood(other, link.id, bytes)
+      })
+    }
+    return told
+  }
+
+  #finishAsk(number: number, ask: Ask, end: FetchEnd): void {
+    if (ask.ended) return
+    ask.ended = true
+    this.#asks.delete(number)
+    ask.onEnd(end)
+  }
+
+  #end(link: Link, reason: string): void {
+    if (!link.open) return
+    for (const place of link.ends) this.#downAt(link, place, reason)
+    link.open = false
+    this.#links.delete(link.id)
+  }
+
+  readonly #told = new Set<string>()
+
+  #downAt(link: Link, place: Place, reason: string): void {
+    const key = `${link.id}/${place.number}`
+    if (this.#told.has(key)) return
+    this.#told.add(key)
+    for (const [number, ask] of this.#asks)
+      if (ask.link === link && link.ends[ask.asker] === place) this.#finishAsk(number, ask, 'failed')
+    if (place.up) place.events.linkDown(link.id, reason)
+  }
+
+  /** Queues `size` bytes on every line between two members, and returns when the last one has left the sender. */
+  #transfer(from: Place, to: Place, size: number, arrived: () => void): number {
+    const lines = this.#linesBetween(from, to)
+    const bps = Math.min(...lines.map(({ bps }) => bps))
+    const startUs = Math.max(this.#world.nowUs, ...lines.map(({ line }) => line.busyUntilUs))
+    const leftUs = startUs + Math.ceil((size * 8 * 1_000_000) / bps)
+    for (const { line } of lines) line.busyUntilUs = leftUs
+    if (from.site !== to.site) {
+      this.#counter(from.site).upBytes += size
+      this.#counter(to.site).downBytes += size
+    }
+    this.#world.at(leftUs + this.#latencyUs(from, to), from.number, to.number, arrived)
+    return leftUs
+  }
+
+  #linesBetween(from: Place, to: Place): { line: Line; bps: number }[] {
+    const lines = [
+      { line: this.#line(`nic-up/${from.number}`), bps: lanBps },
+      { line: this.#line(`nic-down/${to.number}`), bps: lanBps },
+    ]
+    if (from.site === to.site) return lines
+    const up = this.#sites.get(from.site)
+    const down = this.#sites.get(to.site)
+    if (up) lines.push({ line: this.#line(`up/${from.site}`), bps: up.upBps })
+    if (down) lines.push({ line: this.#line(`down/${to.site}`), bps: down.downBps })
+    return lines
+  }
+
+  #latencyUs(a: Place, b: Place): number {
+    if (a.site === b.site) return lanLatencyUs
+    return (this.#sites.get(a.site)?.latencyUs ?? 0) + (this.#sites.get(b.site)?.latencyUs ?? 0) + lanLatencyUs
+  }
+
+  #line(name: string): Line {
+    const line = this.#lines.get(name) ?? { busyUntilUs: 0 }
+    this.#lines.set(name, line)
+    return line
+  }
+
+  #counter(site: string): { downBytes: number; upBytes: number } {
+    const counter = this.uplinkBytes.get(site) ?? { downBytes: 0, upBytes: 0 }
+    this.uplinkBytes.set(site, counter)
+    return counter
+  }
+
+  #after(us: number, from: Place, to: Place, run: () => void): void {
+    this.#world.at(this.#world.nowUs + us, from.number, to.number, run)
+  }
+
+  #placeOf(address: Address): Place {
+    return this.#places.get(address) as Place
+  }
+
+  #sides(link: Link, from: Address): readonly [Place, Place] {
+    return link.ends[0].address === from ? link.ends : [link.ends[1], link.ends[0]]
+  }
+}
+
+const plain = (address: Address): Address => address.replace(/\/p2p\/.*$/, '') as Address
+const addressOf = (place: Place): Address => `${place.address}/p2p/${place.peer}` as Address
