@@ -9,7 +9,7 @@ import { verifyMembership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { Address, LinkId } from './link.ts'
 import { dismiss, send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
-import { admissionMs, banMs, siteLinksMax, strikesMax, wireVersion } from './params.ts'
+import { admissionMs, banMs, siteLinksMax, strikesKnownMax, strikesMax, wireVersion } from './params.ts'
 import type { Hello } from './wire.ts'
 
 export class Admission {
@@ -82,7 +82,11 @@ export class Admission {
   strike(turn: Turn, neighbour: Neighbour, what: string): void {
     const known = this.#strikes.get(neighbour.peer)
     const count = known && known.until > turn.now ? known.count + 1 : 1
+    // Set anew, so that the map is in order of time.
+    this.#strikes.delete(neighbour.peer)
     this.#strikes.set(neighbour.peer, { count, until: after(turn.now, banMs) })
+    const [oldest] = this.#strikes.keys()
+    if (oldest !== undefined && this.#strikes.size > strikesKnownMax) this.#strikes.delete(oldest)
     turn.out({
       type: 'log',
       level: 'warn',

@@ -16,6 +16,7 @@ import {
   contentsPerLinkMax,
   haveMs,
   lanCreditBytes,
+  openAgainMs,
   runChunksMax,
   wanCreditBytesMax,
   wanCreditBytesMin,
@@ -51,6 +52,8 @@ export class Exchange {
   /** Bytes a second that a link from outside was seen to carry. */
   readonly #rates = new Map<LinkId, number>()
   readonly #pausedUntil = new Map<LinkId, Instant>()
+  /** Contents that could not be opened, and when they are tried again. */
+  readonly #openAgain = new Map<Digest, Instant>()
   #nextFetch = 1
   #newsAt: Instant | undefined
 
@@ -100,9 +103,10 @@ export class Exchange {
     for (const { link } of this.#sources()) send(turn, link, { t: 'want', contents: [digest] })
   }
 
-  /** A content that could not be opened is forgotten, so that wanting it again starts anew. */
+  /** A content that could not be opened is tried again later: a full disk is mended by people. */
   openFailed(turn: Turn, digest: Digest, code: string): void {
-    this.#contents.delete(digest)
+    const content = this.#contents.get(digest)
+    if (content?.phase === 'opening') this.#openAgain.set(digest, after(turn.now, openAgainMs))
     turn.out({ type: 'log', level: 'warn', event: 'content.not-opened', fields: { content: digest, code } })
   }
 
@@ -218,6 +222,7 @@ export class Exchange {
   /** Tells the news that are due, and fills every link up to its credit. */
   pump(turn: Turn): void {
     if (this.#newsAt !== undefined && this.#newsAt <= turn.now) this.#tellNews(turn)
+    for (const [digest, at] of this.#openAgain) if (at <= turn.now) this.#reopen(turn, digest)
     const queue = [...this.#contents.values()].filter((content) => content.phase === 'fetching')
     if (queue.length === 0) return
     queue.sort((a, b) => a.priority - b.priority)
@@ -233,7 +238,7 @@ export class Exchange {
   }
 
   nextWake(): Instant | undefined {
-    return earliest(this.#newsAt, ...this.#pausedUntil.values())
+    return earliest(this.#newsAt, ...this.#pausedUntil.values(), ...this.#openAgain.values())
   }
 
   content(digest: Digest): WantedContent | undefined {
@@ -255,6 +260,12 @@ export class Exchange {
     this.#contents.set(ref.digest, content)
     for (const [link, interest] of this.#interests) if (interest.has(ref.digest)) content.subscribers.add(link)
     return content
+  }
+
+  #reopen(turn: Turn, digest: Digest): void {
+    this.#openAgain.delete(digest)
+    const content = this.#contents.get(digest)
+    if (content?.phase === 'opening') this.#open(turn, content)
   }
 
   #open(turn: Turn, content: WantedContent): void {

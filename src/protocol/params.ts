@@ -76,6 +76,12 @@ export const lanRunBytes = 1_048_576
 export const strikesMax = 3
 export const banMs = 300_000
 
+/** A content that could not be opened, such as on a full disk, is tried again after this long. */
+export const openAgainMs = 30_000
+
+/** Members with a strike that are remembered; the oldest is forgotten. */
+export const strikesKnownMax = 1_000
+
 /** Contents a neighbour may subscribe to, and that we remember of one neighbour. */
 export const contentsPerLinkMax = 4_096
 /** Chunks of one content, about 32 GiB at 32 KiB. */
@@ -86,6 +92,8 @@ export const reportBatchMs = 500
 export const reportLanMs = 50
 export const reportAgainMs = 30_000
 export const reportAgainMsMax = 600_000
+/** 10,000 reports of others are carried at once: 40 MiB of the common class. Whoever brings more is not heard until some are gone. */
+export const reportsCarriedMax = 10_000
 /** Sealed reports in one message: 16 of the common 4 KiB class. */
 export const reportBatchBytes = 131_072
 export const reportsPerMessageMax = 128

@@ -13,6 +13,7 @@ import {
   reportBatchBytes,
   reportBatchMs,
   reportLanMs,
+  reportsCarriedMax,
   reportsPerMessageMax,
 } from './params.ts'
 
@@ -61,7 +62,7 @@ export class Reports {
       const known = this.#carried.get(name)
       // Sent again by its owner: our own receipt may have been lost, so it goes on at once.
       if (known) known.next = this.#soon(turn)
-      else {
+      else if (this.#carried.size + this.#bringers.size < reportsCarriedMax) {
         this.#bringers.set(name, neighbour.link)
         turn.out({ type: 'spool', sealed: bytes })
       }
