@@ -1,0 +1,97 @@
+/**
+ * Keeps gossip from strangers (protocol.md §1): a registrar for gossipsub that shows it only admitted connections. Until then a peer's
+ * gossip streams are held, and gossipsub does not learn that the peer exists. It only enforces: who is admitted is decided by the
+ * protocol machine. (A peer score alone would still tell strangers the names of our topics.)
+ */
+import type { Connection, Stream, StreamHandler, StreamHandlerOptions, Topology } from '@libp2p/interface'
+import type { GossipSubComponents } from '@libp2p/gossipsub'
+
+type Registrar = GossipSubComponents['registrar']
+
+/** Gossip streams held of one connection that is not admitted yet: both sides may be a moment apart, no more. */
+const heldMax = 4
+
+interface Held {
+  readonly stream: Stream
+  readonly handler: StreamHandler
+}
+
+export class Gate {
+  readonly #inner: Registrar
+  readonly #topologies = new Map<string, { readonly protocol: string; readonly topology: Topology }>()
+  readonly #admitted = new Set<Connection>()
+  readonly #held = new Map<Connection, Held[]>()
+  #nextId = 1
+
+  constructor(inner: Registrar) {
+    this.#inner = inner
+  }
+
+  /** What gossipsub is given instead of the real registrar. */
+  registrar(): Registrar {
+    const inner = this.#inner
+    return {
+      getProtocols: () => inner.getProtocols(),
+      getHandler: (protocol: string) => inner.getHandler(protocol),
+      use: (protocol: string, middleware: never) => inner.use(protocol, middleware),
+      unuse: (protocol: string) => inner.unuse(protocol),
+      getMiddleware: (protocol: string) => inner.getMiddleware(protocol),
+      handle: (protocol: string, handler: StreamHandler, options?: StreamHandlerOptions) =>
+        inner.handle(protocol, (stream, connection) => this.#arrived(stream, connection, handler), options),
+      unhandle: (protocol: string) => inner.unhandle(protocol),
+      register: (protocol: string, topology: Topology) => {
+        const id = `gate-${this.#nextId++}`
+        this.#topologies.set(id, { protocol, topology })
+        return Promise.resolve(id)
+      },
+      unregister: (id: string) => void this.#topologies.delete(id),
+      getTopologies: (protocol: string) => this.#of(protocol),
+    }
+  }
+
+  admit(connection: Connection): void {
+    if (this.#admitted.has(connection)) return
+    this.#admitted.add(connection)
+    this.offer(connection)
+    for (const { stream, handler } of this.#held.get(connection) ?? []) void handler(stream, connection)
+    this.#held.delete(connection)
+  }
+
+  /** Shows a connection to gossipsub, which opens its stream on it; again where that one died. */
+  offer(connection: Connection): void {
+    for (const { topology } of this.#topologies.values()) topology.onConnect?.(connection.remotePeer, connection)
+  }
+
+  isAdmitted(connection: Connection): boolean {
+    return this.#admitted.has(connection)
+  }
+
+  /** The connection is gone: gossipsub forgets the peer, and is shown another connection to it where there is one. */
+  gone(connection: Connection): void {
+    this.#held.delete(connection)
+    if (!this.#admitted.delete(connection)) return
+    for (const { topology } of this.#topologies.values()) topology.onDisconnect?.(connection.remotePeer)
+    for (const other of this.#admitted) if (other.remotePeer.equals(connection.remotePeer)) this.offer(other)
+  }
+
+  #arrived(stream: Stream, connection: Connection, handler: StreamHandler): void | Promise<void> {
+    if (this.#admitted.has(connection)) return handler(stream, connection)
+    const held = this.#held.get(connection) ?? []
+    this.#held.set(connection, held)
+    if (held.length >= heldMax) return stream.abort(new TypeError('not admitted'))
+    // Paused, or what comes before admission would be lost.
+    stream.pause()
+    held.push({
+      stream,
+      handler: (opened, from) => {
+        const done = handler(opened, from)
+        opened.resume()
+        return done
+      },
+    })
+  }
+
+  #of(protocol: string): Topology[] {
+    return [...this.#topologies.values()].filter((known) => known.protocol === protocol).map(({ topology }) => topology)
+  }
+}

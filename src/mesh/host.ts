@@ -1,0 +1,322 @@
+/**
+ * The libp2p host of a member, as the protocol's Links (protocol/link.ts): TCP, TLS first and noise accepted, yamux with small windows. The
+ * only file that builds libp2p; settings are those that a lab showed to be needed with libp2p 3.3 (decisions/).
+ */
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
+import { noise } from '@libp2p/noise'
+import { yamux } from '@libp2p/yamux'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import type { GossipSubComponents } from '@libp2p/gossipsub'
+import type { Connection, Stream } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { assert } from '#base/assert.ts'
+import { codeOf, messageOf, Misconfigured, Unavailable } from '#base/errors.ts'
+import type { Log } from '#base/log.ts'
+import type { Address, ChunkRun, FetchEnd, LinkEvents, LinkId, Links } from '#protocol/link.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+import { Discovery, type DiscoveryInit, type LanState } from './discovery.ts'
+import { Gate } from './gate.ts'
+import { Link } from './link.ts'
+import { healMs, listen, publish, topicsOf, type Topics } from './topics.ts'
+
+export interface MeshInit {
+  /** Ed25519 seed of the device, 32 bytes: its public key is the peer id. */
+  readonly seed: Uint8Array
+  readonly listen: readonly Address[]
+  readonly topic: string
+  /** LAN discovery; absent where it is switched off. `tag` are the 16 bytes that members of one site share. */
+  readonly lan?: { readonly tag: Uint8Array; readonly port: number }
+  readonly log: Log
+}
+
+const linkProtocol = '/grapevine/link/1'
+const fetchProtocol = '/grapevine/fetch/1'
+const dialMs = 5_000
+/** A connection on which the other side opens no link within this is a stranger's. */
+const strangerMs = 10_000
+const stopMs = 1_500
+/** 256 KiB, the least that yamux allows: on a thin line a larger window is only a longer queue. */
+const windowBytes = 262_144
+
+/** Opens the host. Misconfigured MESH_PORT_IN_USE or MESH_ADDRESS_INVALID; nothing is left open then. */
+export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mesh> {
+  let gate: Gate | undefined
+  let topics: Topics | undefined
+  const privateKey = await generateKeyPairFromSeed('Ed25519', init.seed)
+  try {
+    const node = await createLibp2p({
+      privateKey,
+      // Started once the handlers are there: whoever connects first must find them.
+      start: false,
+      addresses: { listen: init.listen.map((address) => multiaddr(address).toString()) },
+      transports: [tcp()],
+      connectionEncrypters: [tls(), noise()],
+      streamMuxers: [
+        yamux({ streamOptions: { initialStreamWindowSize: windowBytes, maxStreamWindowSize: windowBytes } }),
+      ],
+      connectionManager: {
+        maxConnections: 2_000,
+        inboundConnectionThreshold: 200,
+        maxIncomingPendingConnections: 200,
+        reconnectRetries: 0,
+      },
+      // The defaults kill healthy slow lines: a ping of 5 s behind a bulk transfer is no dead peer.
+      connectionMonitor: { pingInterval: 30_000, pingTimeout: { minTimeout: 60_000, maxTimeout: 120_000 } },
+      peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
+      services: {
+        topics: (components: GossipSubComponents) => {
+          gate = new Gate(components.registrar)
+          const made = topicsOf(components, gate, init.topic)
+          topics = made
+          // Not the service itself: it asks for identify, which tells strangers our addresses and protocols, and which the gate replaces.
+          return { start: () => made.start?.(), stop: () => made.stop?.() }
+        },
+      },
+    })
+    assert(gate && topics, 'libp2p made the services')
+    const mesh = new Mesh(init, events, node, gate, topics)
+    await mesh.open()
+    return mesh
+  } catch (error) {
+    throw startError(error, init.listen)
+  }
+}
+
+export class Mesh implements Links {
+  readonly #init: MeshInit
+  readonly #events: LinkEvents
+  readonly #node: Libp2p
+  readonly #gate: Gate
+  readonly #topics: Topics
+  readonly #links = new Map<LinkId, Link>()
+  readonly #byConnection = new Map<Connection, Link>()
+  readonly #asks = new Map<
+    number,
+    { answer: (index: number, bytes: Uint8Array) => Promise<void>; finish: (denied?: string) => void }
+  >()
+  #discovery: Discovery | undefined
+  #healer: NodeJS.Timeout | undefined
+  #nextLink = 1
+  #nextAsk = 1
+
+  constructor(init: MeshInit, events: LinkEvents, node: Libp2p, gate: Gate, topics: Topics) {
+    this.#init = init
+    this.#events = events
+    this.#node = node
+    this.#gate = gate
+    this.#topics = topics
+  }
+
+  async open(): Promise<void> {
+    const many = { maxInboundStreams: 4, maxOutboundStreams: 4 }
+    await this.#node.handle(
+      linkProtocol,
+      (stream, connection) => void this.#opened(stream, connection, 'in', connection.remoteAddr.toString()),
+      many,
+    )
+    await this.#node.handle(fetchProtocol, (stream, connection) => this.#fetchOpened(stream, connection), many)
+    this.#node.addEventListener('connection:open', ({ detail }) => this.#watch(detail))
+    this.#node.addEventListener('connection:close', ({ detail }) => this.#gate.gone(detail))
+    await this.#node.start()
+    listen(this.#topics, this.#init.topic, (peer, bytes) => {
+      const link = [...this.#links.values()].find((known) => known.admitted && known.init.peer === peer.toString())
+      return link ? this.#safely('gossip', 'ignore', () => this.#events.gossip(link.init.id, bytes)) : 'ignore'
+    })
+    this.#healer = setInterval(() => this.#heal(), healMs).unref()
+    if (this.#init.lan) this.#discovery = await this.#startDiscovery(this.#init.lan)
+  }
+
+  get peer(): PeerId {
+    return this.#node.peerId.toString() as PeerId
+  }
+
+  /** Where it really listens, each with `/p2p/<peer>`. */
+  addresses(): Address[] {
+    return this.#node.getMultiaddrs().map((address) => address.toString() as Address)
+  }
+
+  lanState(): readonly LanState[] {
+    return this.#discovery?.state() ?? []
+  }
+
+  async dial(address: Address): Promise<LinkId> {
+    try {
+      const signal = AbortSignal.timeout(dialMs)
+      const connection = await this.#node.dial(multiaddr(address), { signal, force: true })
+      const stream = await connection.newStream(linkProtocol, { signal })
+      return this.#opened(stream, connection, 'out', address)
+    } catch (error) {
+      throw new Unavailable('DIAL_FAILED', {
+        message: `Nobody we know answers: ${messageOf(error)}.`,
+        where: address,
+        next: 'See whether the member runs there, and whether its port is open.',
+        cause: error,
+      })
+    }
+  }
+
+  send(link: LinkId, bytes: Uint8Array): void {
+    this.#links.get(link)?.send(bytes)
+  }
+
+  close(link: LinkId, reason: string): void {
+    this.#links.get(link)?.close(reason)
+  }
+
+  admit(id: LinkId): void {
+    const link = this.#links.get(id)
+    if (!link) return
+    link.admitted = true
+    this.#gate.admit(link.init.connection)
+  }
+
+  publish(bytes: Uint8Array): Promise<number> {
+    return publish(this.#topics, this.#init.topic, bytes)
+  }
+
+  async fetch(
+    id: LinkId,
+    run: ChunkRun,
+    onChunk: (index: number, bytes: Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<FetchEnd> {
+    return (await this.#links.get(id)?.fetch(run, onChunk, signal)) ?? 'failed'
+  }
+
+  async answer(ask: number, index: number, bytes: Uint8Array): Promise<void> {
+    const open = this.#asks.get(ask)
+    if (!open) throw new Unavailable('ASKER_GONE', { message: 'Nobody waits for this chunk any more.' })
+    await open.answer(index, bytes)
+  }
+
+  finish(ask: number, denied?: string): void {
+    this.#asks.get(ask)?.finish(denied)
+    this.#asks.delete(ask)
+  }
+
+  query(): void {
+    this.#discovery?.query()
+  }
+
+  /** Ends all links and the host, in under 2 s. */
+  async stop(): Promise<void> {
+    clearInterval(this.#healer)
+    this.#discovery?.stop()
+    for (const link of this.#links.values()) link.close('STOPPING')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, stopMs)
+    await Promise.race([Promise.resolve(this.#node.stop()).catch(() => {}), promise])
+    clearTimeout(timer)
+  }
+
+  /** A stream of ours was opened, by us or by the other side: from here on it is a link. */
+  #opened(control: Stream, connection: Connection, direction: 'in' | 'out', address: string): LinkId {
+    const id = this.#nextLink++ as LinkId
+    const peer = connection.remotePeer.toString() as PeerId
+    if (this.#byConnection.has(connection)) {
+      // One link a connection: a second control stream is no honest member's.
+      control.abort(new TypeError('one link a connection'))
+      return id
+    }
+    const link = new Link({
+      id,
+      peer,
+      direction,
+      address: address as Address,
+      connection,
+      control,
+      openFetch: () => connection.newStream(fetchProtocol, { signal: AbortSignal.timeout(dialMs) }),
+      message: (bytes) => this.#safely('message', undefined, () => this.#events.message(id, bytes)),
+      down: (reason) => {
+        this.#links.delete(id)
+        this.#byConnection.delete(connection)
+        this.#gate.gone(connection)
+        this.#safely('link-down', undefined, () => this.#events.linkDown(id, reason))
+      },
+      asked: (asked, run, number, server) => {
+        const ask = this.#nextAsk++
+        this.#asks.set(ask, {
+          answer: (index, bytes) => server.answer(number, index, bytes),
+          finish: (denied) => server.finish(number, denied),
+        })
+        // After this call: the server must know our number before it is answered.
+        queueMicrotask(() => this.#safely('asked', undefined, () => this.#events.asked(asked.init.id, ask, run)))
+        return ask
+      },
+    })
+    this.#links.set(id, link)
+    this.#byConnection.set(connection, link)
+    this.#safely('link-up', undefined, () => this.#events.linkUp(id, peer, direction, address as Address))
+    return id
+  }
+
+  #fetchOpened(stream: Stream, connection: Connection): void {
+    const link = this.#byConnection.get(connection)
+    if (link) link.serve(stream)
+    else stream.abort(new TypeError('no link'))
+  }
+
+  /** Whoever connects and opens no link is a stranger, and must not hold a place for ever. */
+  #watch(connection: Connection): void {
+    const timer = setTimeout(() => {
+      if (!this.#byConnection.has(connection)) connection.abort(new TypeError('no link was opened'))
+    }, strangerMs).unref()
+    connection.addEventListener('close', () => clearTimeout(timer))
+  }
+
+  #heal(): void {
+    for (const link of this.#links.values()) {
+      const { connection } = link.init
+      if (link.admitted && this.#topics.streamsOutbound?.has(connection.remotePeer.toString()) === false)
+        this.#gate.offer(connection)
+    }
+  }
+
+  async #startDiscovery(lan: { tag: Uint8Array; port: number }): Promise<Discovery> {
+    const init: DiscoveryInit = {
+      ...lan,
+      peer: this.peer,
+      addresses: () => this.addresses(),
+      seen: (address, peer) => this.#safely('seen', undefined, () => this.#events.seen(address, peer)),
+      log: this.#init.log,
+    }
+    const discovery = new Discovery(init)
+    await discovery.start()
+    return discovery
+  }
+
+  /** A listener that throws would end the process (libp2p 3.3): it is our mistake, and it is told, not thrown. */
+  #safely<T>(what: string, otherwise: T, act: () => T): T {
+    try {
+      return act()
+    } catch (error) {
+      this.#init.log.error('mesh.handler-failed', { what, error, stack: (error as Error).stack })
+      return otherwise
+    }
+  }
+}
+
+function startError(error: unknown, listening: readonly Address[]): unknown {
+  const text = messageOf(error)
+  const where = listening.join(', ')
+  if (
+    codeOf(error) === 'EADDRINUSE' ||
+    /EADDRINUSE|address already in use|UnsupportedListen|could not listen/i.test(text)
+  )
+    return new Misconfigured('MESH_PORT_IN_USE', {
+      message: `The port is in use: ${text}.`,
+      where,
+      next: 'Stop what listens there, or name another address with --listen.',
+      cause: error,
+    })
+  if (/EADDRNOTAVAIL|EACCES|multiaddr|invalid|protocol/i.test(text))
+    return new Misconfigured('MESH_ADDRESS_INVALID', {
+      message: `Nobody can listen there: ${text}.`,
+      where,
+      next: 'Write /ip4/0.0.0.0/tcp/47100, or an address of this machine.',
+      cause: error,
+    })
+  return error
+}
