@@ -1,0 +1,76 @@
+/** Checks a policy folder as it will be published: its tree, its policy, and that every engine it names can carry it out. */
+import { join } from 'node:path'
+import { Misconfigured } from '#base/errors.ts'
+import { readIfThere } from '#disk/atomic.ts'
+import { readTree, type Tree } from '#disk/tree.ts'
+import { unsupportedBy } from '#policy/compile/compile.ts'
+import type { Policy } from '#policy/model.ts'
+import { parsePolicy, type PolicyFiles } from '#policy/parse.ts'
+import { byPosition, policyFile, type Problem } from '#policy/problem.ts'
+
+export interface CheckedFolder {
+  readonly dir: string
+  readonly tree: Tree
+  /** Only where there is no problem. */
+  readonly policy: Policy | undefined
+  /** `file` begins with the folder as it was given. */
+  readonly problems: readonly Problem[]
+}
+
+/** Texts that a policy can name: templates, calendars. Larger files are told as having no text. */
+const textBytesMax = 1_048_576
+
+/** Everything that is wrong with a folder. Misconfigured `POLICY_MISSING` where it is none; what `readTree` refuses is thrown. */
+export async function checkFolder(dir: string): Promise<CheckedFolder> {
+  const tree = await readTree(dir)
+  const text = await readIfThere(join(dir, policyFile))
+  if (!text)
+    throw new Misconfigured('POLICY_MISSING', {
+      message: 'This folder holds no policy.yaml.',
+      where: dir,
+      next: 'Name the folder of a policy; docs/policy.md shows one.',
+    })
+  const files = await policyFiles(dir, tree)
+  const { policy, problems } = parsePolicy(new TextDecoder().decode(text), files)
+  const found = [...problems, ...emptyPackages(tree), ...(policy ? unsupportedBy(policy) : [])]
+  return {
+    dir,
+    tree,
+    policy: found.length === 0 ? policy : undefined,
+    problems: found.sort(byPosition).map((problem) => ({ ...problem, file: join(dir, problem.file) })),
+  }
+}
+
+/** The files of a folder as the parser may see them: small texts are read beforehand, since the parser cannot wait. */
+export async function policyFiles(dir: string, tree: Tree): Promise<PolicyFiles> {
+  const sizes = new Map(tree.files.map((file) => [file.path, file.size]))
+  const texts = new Map<string, string>()
+  for (const file of tree.files) {
+    if (file.size > textBytesMax || file.path.startsWith('packages/')) continue
+    const bytes = await readIfThere(join(dir, file.path))
+    const text = bytes && decode(bytes)
+    if (text !== undefined) texts.set(file.path, text)
+  }
+  return { has: (path) => sizes.get(path), text: (path) => texts.get(path) }
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function emptyPackages(tree: Tree): Problem[] {
+  return tree.files
+    .filter((file) => file.size === 0 && /^packages\/[^/]+\.(?:rpm|deb)$/.test(file.path))
+    .map((file) => ({
+      file: file.path,
+      line: 1,
+      column: 1,
+      code: 'POLICY_FILE_EMPTY',
+      message: 'This package is empty: its download or copy failed.',
+      next: 'Copy it again.',
+    }))
+}

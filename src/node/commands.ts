@@ -1,0 +1,26 @@
+/** What can be asked of a member by another process or by a command on its home: names and the work behind them. */
+import { applyNow } from './apply-now.ts'
+import { diagnose } from './doctor.ts'
+import { publish } from './publish.ts'
+import type { Session } from './session.ts'
+import { createToken } from './token-desk.ts'
+
+export type CommandName = 'status' | 'fleet' | 'why' | 'publish' | 'token-create' | 'apply' | 'doctor'
+
+export type Carried = (
+  session: Session,
+  args: Readonly<Record<string, unknown>>,
+  progress: (news: unknown) => void,
+) => Promise<unknown>
+
+export const commands: Readonly<Record<CommandName, Carried>> = {
+  status: (session) => session.status(),
+  fleet: (session) => Promise.resolve(session.fleet()),
+  why: (session) => Promise.resolve(session.why()),
+  publish,
+  'token-create': createToken,
+  apply: applyNow,
+  doctor: diagnose,
+}
+
+export const isCommand = (name: string): name is CommandName => Object.hasOwn(commands, name)

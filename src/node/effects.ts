@@ -1,0 +1,297 @@
+/**
+ * Carries out every effect of a member on the real disk and network, and answers with inputs. The one switch over all effects: a new one
+ * fails to compile here. Nothing here decides anything but what to do when the world fails.
+ */
+import { randomBytes } from 'node:crypto'
+import { unreachable } from '#base/assert.ts'
+import { codeOf, messageOf, Refused } from '#base/errors.ts'
+import { sha256, type Digest } from '#base/digest.ts'
+import type { Log } from '#base/log.ts'
+import type { ChunkStore } from '#content/chunk-store.ts'
+import { manifestBytesMax } from '#content/manifest.ts'
+import type { MemberEffect, MemberInput } from '#member/member.ts'
+import type { KnownAddress } from '#protocol/effect.ts'
+import type { LinkEvents, LinkId, Links, Verdict } from '#protocol/link.ts'
+import type { JournalEntry } from '#agent/journal.ts'
+import type { Device } from '#origin/fleet.ts'
+import { sealReport } from '#trust/seal.ts'
+import type { SigningKey } from '#trust/keys.ts'
+import type { ApplyOutcome, PrepareOutcome } from '#agent/agent.ts'
+
+/** What a member keeps on disk, as the effects need it; `session.ts` puts the files behind it. */
+export interface Keepers {
+  readonly store: ChunkStore
+  saveTrust(bytes: Uint8Array): Promise<void>
+  saveAddresses(known: readonly KnownAddress[]): Promise<void>
+  saveDevice(device: Device): Promise<void>
+  appendJournal(entry: JournalEntry): Promise<void>
+  readonly outbox: {
+    put(name: Digest, bytes: Uint8Array): Promise<void>
+    read(name: Digest): Promise<Uint8Array | undefined>
+    remove(name: Digest): Promise<void>
+  }
+}
+
+/** Prepares and applies bundles. */
+export interface Works {
+  prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome>
+  apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome>
+}
+
+export interface EffectsInit {
+  readonly keepers: Keepers
+  readonly works: Works
+  readonly device: SigningKey
+  readonly log: Log
+  /** The origin's box key from the signed metadata. */
+  readonly originBox: () => Uint8Array | undefined
+  readonly feed: (input: MemberInput) => void
+  /** Our own mistake: the process must end. */
+  readonly onBug: (error: unknown) => void
+}
+
+/** The network is not there: a command on a home without a daemon. */
+type Network = Links | undefined
+
+/** A chunk that cannot be stored ends its fetch; the next try may find room again. */
+class Unstored extends Refused {
+  constructor(cause: unknown) {
+    super('CHUNK_UNSTORED', { message: `A chunk could not be stored: ${messageOf(cause)}.`, cause })
+  }
+}
+
+export class Effects {
+  readonly #init: EffectsInit
+  #links: Network
+  #verdict: Verdict = 'ignore'
+  readonly #fetches = new Map<number, AbortController>()
+  /** Writes of one kind keep their order; whoever needs them done waits for the last. */
+  #journal: Promise<void> = Promise.resolve()
+  #trust: Promise<void> = Promise.resolve()
+  #nextTrust: Uint8Array | undefined
+  readonly #pending = new Set<Promise<void>>()
+  readonly #applying = new AbortController()
+
+  constructor(init: EffectsInit) {
+    this.#init = init
+  }
+
+  attach(links: Links): void {
+    this.#links = links
+  }
+
+  /** The handlers for the network: what it tells becomes inputs. */
+  events(): LinkEvents {
+    const { feed } = this.#init
+    return {
+      linkUp: (link, peer, direction, address) => feed({ type: 'link-up', link, peer, direction, address }),
+      linkDown: (link, reason) => feed({ type: 'link-down', link, reason }),
+      message: (link, bytes) => feed({ type: 'message', link, bytes }),
+      gossip: (link, bytes) => {
+        this.#verdict = 'ignore'
+        feed({ type: 'gossip', link, bytes })
+        return this.#verdict
+      },
+      asked: (link, ask, run) => feed({ type: 'asked', link, ask, run }),
+      seen: (address, peer) => feed({ type: 'seen', address, peer }),
+    }
+  }
+
+  carryOut(effect: MemberEffect): void {
+    const links = this.#links
+    switch (effect.type) {
+      case 'dial':
+        return this.#start(this.#dial(effect.address))
+      case 'send':
+        return links?.send(effect.link, effect.bytes)
+      case 'close':
+        return links?.close(effect.link, effect.reason)
+      case 'admit':
+        return links?.admit(effect.link)
+      case 'gossip':
+        return this.#start(links?.publish(effect.bytes))
+      case 'verdict':
+        this.#verdict = effect.verdict
+        return
+      case 'query':
+        return links?.query()
+      case 'fetch':
+        return this.#start(this.#fetch(effect))
+      case 'cancel':
+        return this.#fetches.get(effect.fetch)?.abort()
+      case 'serve':
+        return this.#start(this.#serve(effect))
+      case 'deny':
+        return links?.finish(effect.ask, effect.code)
+      case 'open':
+        return this.#start(this.#open(effect))
+      case 'read-manifest':
+        return this.#start(this.#readManifest(effect.content))
+      case 'save-trust':
+        return this.#saveTrust(effect.bytes)
+      case 'save-addresses':
+        return this.#start(this.#init.keepers.saveAddresses(effect.known))
+      case 'save-device':
+        return this.#start(this.#init.keepers.saveDevice(effect.device))
+      case 'journal':
+        this.#journal = this.#journal.then(() => this.#init.keepers.appendJournal(effect.entry))
+        return this.#start(this.#journal)
+      case 'seal':
+        return this.#start(this.#seal(effect.seq, effect.body))
+      case 'spool':
+        return this.#start(this.#spool(effect.sealed))
+      case 'unspool':
+        return this.#start(Promise.all(effect.names.map((name) => this.#init.keepers.outbox.remove(name))))
+      case 'read-reports':
+        return this.#start(this.#readReports(effect.link, effect.names))
+      case 'prepare':
+        return this.#start(this.#prepare(effect))
+      case 'apply':
+        return this.#start(this.#apply(effect))
+      case 'log':
+        return this.#init.log[effect.level](effect.event, effect.fields)
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  /** Ends what runs: engines are killed, fetches cancelled; resolves when everything begun has been written. */
+  async drain(): Promise<void> {
+    this.#applying.abort()
+    for (const controller of this.#fetches.values()) controller.abort()
+    await this.settled()
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
+  }
+
+  /** Follows a piece of work that nobody waits for: what fails is logged, and what is our mistake is told. */
+  #start(work: Promise<unknown> | undefined): void {
+    if (!work) return
+    const done = work.then(
+      () => undefined,
+      (error: unknown) => {
+        if (error instanceof Error && !codeOf(error)) this.#init.onBug(error)
+        else this.#init.log.error('effect.failed', { code: codeOf(error), error })
+      },
+    )
+    this.#pending.add(done)
+    void done.then(() => this.#pending.delete(done))
+  }
+
+  async #dial(address: Parameters<Links['dial']>[0]): Promise<void> {
+    try {
+      await this.#links?.dial(address)
+    } catch (error) {
+      this.#init.feed({ type: 'dial-failed', address, reason: messageOf(error) })
+    }
+  }
+
+  async #fetch({ fetch, link, run }: Extract<MemberEffect, { type: 'fetch' }>): Promise<void> {
+    const controller = new AbortController()
+    this.#fetches.set(fetch, controller)
+    const { feed, keepers } = this.#init
+    const onChunk = async (index: number, bytes: Uint8Array): Promise<void> => {
+      const size = bytes.byteLength
+      try {
+        const verdict = await keepers.store.put(run.content, index, bytes)
+        feed({ type: 'chunk', fetch, index, bytes: size, verdict })
+      } catch (error) {
+        const isWrong = error instanceof Refused
+        feed({ type: 'chunk', fetch, index, bytes: size, verdict: isWrong ? 'wrong' : 'unstored' })
+        if (isWrong) return
+        this.#init.log.error('chunk.unstored', { content: run.content, index, error })
+        throw new Unstored(error)
+      }
+    }
+    const end = (await this.#links?.fetch(link, run, onChunk, controller.signal)) ?? 'failed'
+    this.#fetches.delete(fetch)
+    feed({ type: 'fetch-ended', fetch, end })
+  }
+
+  async #serve({ ask, link, run }: Extract<MemberEffect, { type: 'serve' }>): Promise<void> {
+    const { keepers, feed } = this.#init
+    for (let index = run.first; index < run.first + run.count; index++) {
+      const bytes = await keepers.store.read(run.content, index)
+      if (!bytes) return this.#links?.finish(ask, 'NOT_HERE')
+      try {
+        await this.#links?.answer(ask, index, bytes)
+      } catch {
+        return // The asker is gone: nobody waits for the rest.
+      }
+      feed({ type: 'served', link, content: run.content, bytes: bytes.byteLength })
+    }
+    this.#links?.finish(ask)
+  }
+
+  async #open({ ref }: Extract<MemberEffect, { type: 'open' }>): Promise<void> {
+    try {
+      const { chunks, have } = await this.#init.keepers.store.open(ref)
+      this.#init.feed({ type: 'opened', content: ref.digest, chunks, have })
+    } catch (error) {
+      if (!codeOf(error)) throw error
+      this.#init.feed({ type: 'open-failed', content: ref.digest, code: codeOf(error) ?? '' })
+    }
+  }
+
+  async #readManifest(content: Digest): Promise<void> {
+    const bytes = await this.#init.keepers.store.readWhole(content, manifestBytesMax)
+    this.#init.feed({ type: 'manifest', content, bytes })
+  }
+
+  /** Only the newest state is written: while one write runs, older ones that wait are dropped. */
+  #saveTrust(bytes: Uint8Array): void {
+    const isWaiting = this.#nextTrust !== undefined
+    this.#nextTrust = bytes
+    if (isWaiting) return
+    this.#trust = this.#trust.then(async () => {
+      const newest = this.#nextTrust
+      this.#nextTrust = undefined
+      if (newest) await this.#init.keepers.saveTrust(newest)
+    })
+    this.#start(this.#trust)
+  }
+
+  async #seal(seq: number, body: Uint8Array): Promise<void> {
+    const origin = this.#init.originBox()
+    if (!origin) return
+    // The number is on disk before it is used: it must never stand for two reports.
+    await this.#journal
+    const sealed = sealReport({
+      body,
+      device: this.#init.device,
+      seq,
+      origin,
+      ephemeral: randomBytes(32),
+      nonce: randomBytes(24),
+    })
+    await this.#spool(sealed)
+  }
+
+  async #spool(sealed: Uint8Array): Promise<void> {
+    const name = sha256(sealed)
+    await this.#init.keepers.outbox.put(name, sealed)
+    this.#init.feed({ type: 'spooled', name, bytes: sealed.byteLength })
+  }
+
+  async #readReports(link: LinkId, names: readonly Digest[]): Promise<void> {
+    const read = await Promise.all(names.map((name) => this.#init.keepers.outbox.read(name)))
+    this.#init.feed({ type: 'report-read', link, sealed: read.filter((bytes) => bytes !== undefined) })
+  }
+
+  async #prepare({ name, version, manifest }: Extract<MemberEffect, { type: 'prepare' }>): Promise<void> {
+    const outcome = await this.#init.works.prepare(name, version, manifest.digest)
+    this.#init.feed({ type: 'prepared', name, version, outcome })
+  }
+
+  async #apply({ name, version }: Extract<MemberEffect, { type: 'apply' }>): Promise<void> {
+    // `applying` is on disk before anything is changed, so that a power failure is noticed.
+    await this.#journal
+    const outcome = await this.#init.works.apply(name, version, this.#applying.signal)
+    // Ended by our own stop: the journal keeps `applying`, so that the next start does it again.
+    if (this.#applying.signal.aborted) return
+    this.#init.feed({ type: 'applied', name, version, outcome })
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * From policy folders to a signed release: checked, packed, cut, stored, bound into new metadata. All folders or none: a faulty one
+ * stops the whole before anything is signed. What is stored by then is harmless: nothing names it.
+ */
+import { Misconfigured } from '#base/errors.ts'
+import { own } from '#base/guard.ts'
+import { encodeManifest, manifestBytesMax, parseManifest, type Manifest } from '#content/manifest.ts'
+import type { ContentRef } from '#content/content-ref.ts'
+import { packTree } from '#disk/tree.ts'
+import { bundleTarget, isSameBundle, releaseWith } from '#origin/release.ts'
+import type { Problem } from '#policy/problem.ts'
+import type { BundleTarget } from '#trust/metadata-pack.ts'
+import { checkFolder, type CheckedFolder } from './check.ts'
+import { realTime } from './clock.ts'
+import type { Session } from './session.ts'
+
+export interface PublishDocument {
+  readonly release: number
+  readonly bundles: readonly {
+    readonly name: string
+    readonly version: number
+    readonly files: number
+    readonly bytes: number
+    /** Bytes that no earlier bundle held. */
+    readonly newBytes: number
+    readonly changed: boolean
+  }[]
+  readonly problems: readonly Problem[]
+}
+
+interface Packed {
+  readonly manifest: Manifest
+  readonly newBytes: number
+  /** Undefined where the same bundle is published already. */
+  readonly target: BundleTarget | undefined
+  readonly refs: readonly ContentRef[]
+}
+
+export async function publish(
+  session: Session,
+  args: Readonly<Record<string, unknown>>,
+  progress: (news: unknown) => void,
+): Promise<PublishDocument> {
+  const { repository } = session.originPart()
+  const { set } = session.member.protocol.self
+  const checked: CheckedFolder[] = []
+  for (const dir of (own(args, 'dirs') ?? []) as string[]) {
+    progress(`checking ${dir}`)
+    checked.push(await checkFolder(dir))
+  }
+  const problems = checked.flatMap((folder) => folder.problems)
+  if (problems.length > 0) return { release: set.release, bundles: [], problems }
+  refuseTwins(checked)
+  return session.exclusively(async () => {
+    const packed: Packed[] = []
+    for (const folder of checked) {
+      progress(`packing ${folder.dir}`)
+      packed.push(await packFolder(session, folder))
+    }
+    const changed = packed.flatMap(({ target }) => target ?? [])
+    const pack = releaseWith(set.state(), set.bundles(), changed, repository, realTime())
+    if (pack) {
+      session.feed({ type: 'added', refs: packed.flatMap(({ refs }) => refs) })
+      session.feed({ type: 'metadata', pack })
+      await session.written()
+    }
+    return {
+      release: set.release,
+      problems: [],
+      bundles: packed.map(({ manifest, newBytes, target }) => ({
+        name: manifest.name,
+        version: manifest.version,
+        files: manifest.files.length,
+        bytes: manifest.files.reduce((sum, file) => sum + file.length, 0),
+        newBytes: target ? newBytes : 0,
+        changed: target !== undefined,
+      })),
+    }
+  })
+}
+
+async function packFolder(session: Session, { dir, tree, policy }: CheckedFolder): Promise<Packed> {
+  const { store } = session
+  const name = policy?.name ?? ''
+  const published = session.member.protocol.self.set.bundles().find((bundle) => bundle.name === name)
+  const before = published && (await store.readWhole(published.manifest.digest, manifestBytesMax))
+  const previous = before && parseManifest(before)
+  const { manifest, newBytes } = await packTree(dir, tree, store, { name, version: (published?.version ?? 0) + 1 })
+  if (published && previous && isSameBundle(previous, manifest))
+    return { manifest: previous, newBytes: 0, target: undefined, refs: [] }
+  const manifestRef = await store.add([encodeManifest(manifest)])
+  const bytes = manifest.files.reduce((sum, file) => sum + file.length, 0)
+  const target = policy && bundleTarget({ policy, manifest, manifestRef, bytes })
+  return { manifest, newBytes: newBytes + manifestRef.length, target, refs: [...manifest.contents, manifestRef] }
+}
+
+function refuseTwins(checked: readonly CheckedFolder[]): void {
+  const seen = new Map<string, string>()
+  for (const { dir, policy } of checked) {
+    const twin = policy && seen.get(policy.name)
+    if (policy && twin !== undefined)
+      throw new Misconfigured('PUBLISH_TWINS', {
+        message: `Two folders hold a policy called "${policy.name}": ${twin} and this one.`,
+        where: dir,
+        next: 'Give one of them another name.',
+      })
+    if (policy) seen.set(policy.name, dir)
+  }
+}

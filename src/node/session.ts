@@ -1,0 +1,304 @@
+/**
+ * One opened home as a member: its files, its machine, and the effects between them. A command opens one for a moment, without a
+ * network; the daemon adds the network and keeps it. Whoever holds a session holds the lock of the home.
+ */
+import { join } from 'node:path'
+import { textOf } from '#base/bytes.ts'
+import type { Digest } from '#base/digest.ts'
+import { Misconfigured } from '#base/errors.ts'
+import { silentLog, type Log } from '#base/log.ts'
+import { Random } from '#base/random.ts'
+import { durationOf } from '#base/time.ts'
+import { Journal, type JournalEntry } from '#agent/journal.ts'
+import type { ContentRef } from '#content/content-ref.ts'
+import { manifestBytesMax, parseManifest } from '#content/manifest.ts'
+import { readIfThere } from '#disk/atomic.ts'
+import { FileStore } from '#disk/file-store.ts'
+import { Home } from '#disk/home.ts'
+import { JournalFile } from '#disk/journal-file.ts'
+import { Outbox } from '#disk/outbox.ts'
+import { loadTrust, saveTrust } from '#disk/trust-files.ts'
+import type { Facts } from '#facts/inventory.ts'
+import { Member, type MemberInput } from '#member/member.ts'
+import { Fleet, type Device } from '#origin/fleet.ts'
+import { ReportIntake } from '#origin/intake.ts'
+import type { KnownAddress } from '#protocol/effect.ts'
+import type { Address } from '#protocol/link.ts'
+import type { SigningKey } from '#trust/keys.ts'
+import { verifyMembership, type Membership } from '#trust/membership.ts'
+import { decodePack } from '#trust/pack-codec.ts'
+import { packBytesMax } from '#protocol/params.ts'
+import { peerIdOf } from '#trust/peer-id.ts'
+import type { RepositoryKeys } from '#trust/repository.ts'
+import { TrustedSet } from '#trust/trusted-set.ts'
+import { realTime } from './clock.ts'
+import { parseConfig, type Config } from './config.ts'
+import { Effects, type Keepers } from './effects.ts'
+import { enginesOf } from './engine-set.ts'
+import { readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
+import {
+  fleetDocument,
+  statusDocument,
+  whyDocument,
+  type FleetDocument,
+  type StatusDocument,
+  type WhyDocument,
+} from './status.ts'
+import { Workshop } from './workshop.ts'
+
+/** LAN discovery on one interface. */
+export interface LanState {
+  readonly interface: string
+  readonly ok: boolean
+  readonly error?: string
+}
+
+/** What only the origin has. */
+export interface OriginPart {
+  readonly repository: RepositoryKeys
+}
+
+interface Parts {
+  readonly home: Home
+  readonly config: Config
+  readonly identity: Identity
+  readonly store: FileStore
+  readonly outbox: Outbox
+  readonly member: Member
+  readonly origin: OriginPart | undefined
+  readonly keepers: Keepers
+  readonly log: Log
+}
+
+export class Session {
+  readonly home: Home
+  readonly config: Config
+  readonly identity: Identity
+  readonly store: FileStore
+  readonly outbox: Outbox
+  readonly member: Member
+  readonly effects: Effects
+  readonly workshop: Workshop
+  readonly log: Log
+  readonly #origin: OriginPart | undefined
+  #addresses: readonly Address[] = []
+  #lanState: () => readonly LanState[] = () => []
+  #afterFeed: () => void = () => {}
+  #exclusive: Promise<unknown> = Promise.resolve()
+  #bug: (error: unknown) => void = (error) => {
+    throw error
+  }
+
+  private constructor(parts: Parts) {
+    const { home, config, identity, store, outbox, member, origin, log } = parts
+    this.home = home
+    this.config = config
+    this.identity = identity
+    this.store = store
+    this.outbox = outbox
+    this.member = member
+    this.log = log
+    this.#origin = origin
+    this.workshop = new Workshop({
+      home,
+      store,
+      engines: enginesOf(config),
+      facts: () => this.facts(),
+      timeoutMs: durationOf(config.engine.timeout, 'engine.timeout'),
+    })
+    this.effects = new Effects({
+      keepers: parts.keepers,
+      works: this.workshop,
+      device: identity.device,
+      log,
+      originBox: () => member.protocol.self.set.origin()?.boxes[0]?.public,
+      feed: (input) => this.feed(input),
+      onBug: (error) => this.#bug(error),
+    })
+  }
+
+  /** Opens a home and takes its lock. Misconfigured `HOME_NOT_FOUND`, `HOME_LOCKED`, `HOME_DAMAGED` and others of its parts; nothing is changed then. */
+  static async open(dir: string, log: Log = silentLog): Promise<Session> {
+    const home = await Home.open(dir)
+    try {
+      return new Session(await partsOf(home, log))
+    } catch (error) {
+      await home.close()
+      throw error
+    }
+  }
+
+  /** Hands an input to the machine and carries out what it asks for. */
+  feed(input: MemberInput): void {
+    this.member.handle(input, realTime(), (effect) => this.effects.carryOut(effect))
+    this.#afterFeed()
+  }
+
+  /** The daemon's part: who is told after each input, and where our own mistakes go. */
+  onFeed(afterFeed: () => void, onBug: (error: unknown) => void): void {
+    this.#afterFeed = afterFeed
+    this.#bug = onBug
+  }
+
+  /** What lies in the home is made known to the machine: contents to serve, reports to carry. */
+  async load(): Promise<void> {
+    const complete = this.store.holdings().filter((holding) => holding.complete)
+    if (complete.length > 0) this.feed({ type: 'added', refs: complete.map((holding) => holding.ref) })
+    for (const { name, bytes } of await this.outbox.list()) this.feed({ type: 'spooled', name, bytes })
+  }
+
+  /** The network of the daemon: where it listens, and how LAN discovery fares. */
+  connected(addresses: readonly Address[], lanState: () => readonly LanState[]): void {
+    this.#addresses = addresses
+    this.#lanState = lanState
+  }
+
+  /** LAN discovery by interface; empty without a daemon. */
+  lanState(): readonly LanState[] {
+    return this.#lanState()
+  }
+
+  /** Where the daemon listens; empty without one. */
+  addresses(): readonly Address[] {
+    return this.#addresses
+  }
+
+  /** The origin's keys. Misconfigured `NOT_ORIGIN` anywhere else. */
+  originPart(): OriginPart {
+    if (this.#origin) return this.#origin
+    throw new Misconfigured('NOT_ORIGIN', {
+      message: `This home is a ${this.member.protocol.self.membership.role}, and only the origin can do that.`,
+      where: this.home.dir,
+      next: 'Run it on the origin, or with --home naming its folder.',
+    })
+  }
+
+  /** Facts of this machine with the configuration's own beside them. */
+  facts(): Facts {
+    return this.member.agent?.facts ?? {}
+  }
+
+  /** Runs one piece of work after all others that asked for the same: two publishes must not take one version. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#exclusive.then(work, work)
+    this.#exclusive = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Resolves when everything that was asked for is on disk. */
+  async written(): Promise<void> {
+    await this.effects.settled()
+  }
+
+  async status(): Promise<StatusDocument> {
+    return statusDocument({
+      member: this.member,
+      running: this.#addresses.length > 0,
+      addresses: this.#addresses,
+      fleet: this.identity.facts.fleet,
+      outbox: (await this.outbox.list()).length,
+    })
+  }
+
+  fleet(): FleetDocument {
+    this.originPart()
+    return fleetDocument(this.member)
+  }
+
+  /** Contents are named by their bundle where its manifest is here. */
+  async why(): Promise<WhyDocument> {
+    const names = new Map<Digest, string>()
+    for (const bundle of this.member.protocol.self.set.bundles()) {
+      const { digest } = bundle.manifest
+      names.set(digest, `${bundle.name} (manifest)`)
+      const bytes = await this.store.readWhole(digest, manifestBytesMax)
+      const name = (ref: ContentRef, what: string): void => {
+        names.set(ref.digest, what)
+        if (ref.list) name(ref.list, `${bundle.name} (chunk list)`)
+      }
+      for (const ref of bytes ? parseManifest(bytes).contents : []) name(ref, bundle.name)
+    }
+    return whyDocument(this.member, (content) => names.get(content))
+  }
+
+  async close(): Promise<void> {
+    await this.effects.drain()
+    await this.home.close()
+  }
+}
+
+async function partsOf(home: Home, log: Log): Promise<Parts> {
+  const configPath = join(home.dir, 'config.yaml')
+  const config = parseConfig(textOf((await readIfThere(configPath)) ?? new Uint8Array()) ?? '\u0000', configPath)
+  const identity = await readIdentity(home)
+  const set = await trustOf(home, identity)
+  const membership = membershipOf(identity, set)
+  const store = await FileStore.open(home.contents, home.index)
+  const outbox = await Outbox.open(home.outbox)
+  const journalFile = await JournalFile.open(join(home.journal, 'agent.journal'))
+  const journal = Journal.replay(journalFile.entries)
+  if (journalFile.isLong) await journalFile.rewrite(journal.entries())
+  const isOrigin = membership.role === 'origin'
+  const repository = isOrigin ? await readRepositoryKeys(home) : undefined
+  const member = new Member({
+    protocol: {
+      self: {
+        peer: peerIdOf(identity.device.public),
+        membership,
+        certificate: identity.certificate,
+        pinnedIssuers: identity.facts.issuers.map((issuer) => ({ public: issuer })),
+        set,
+        // Two members, and two starts of one, must not draw the same: jitter would not spread them.
+        random: new Random(`${identity.device.public.join()} ${realTime()} ${process.pid}`),
+      },
+      known: await knownAddresses(home, identity, config),
+      now: realTime(),
+    },
+    ...(isOrigin
+      ? {}
+      : { agent: { device: { role: membership.role, site: membership.site, labels: membership.labels }, journal } }),
+    ...(repository && { intake: await intakeOf(home, identity.device, repository, set) }),
+  })
+  const keepers: Keepers = {
+    store,
+    outbox,
+    saveTrust: (bytes) => saveTrust(home.trust, bytes),
+    saveAddresses: (known) => home.index.putNote('addresses', known),
+    saveDevice: (device) => home.index.putNote(`device/${device.peer}`, device),
+    appendJournal: (entry: JournalEntry) => journalFile.append(entry),
+  }
+  return { home, config, identity, store, outbox, member, origin: repository && { repository }, keepers, log }
+}
+
+async function trustOf(home: Home, { facts }: Identity): Promise<TrustedSet> {
+  const bytes = await loadTrust(home.trust)
+  return bytes
+    ? TrustedSet.restore(facts.meshId, decodePack(bytes, packBytesMax), realTime())
+    : TrustedSet.pinned(facts.meshId)
+}
+
+/** Our own certificate, judged as others will; an expired one still lets us read our home, and others refuse us by themselves. */
+function membershipOf({ certificate, device, facts }: Identity, set: TrustedSet): Membership {
+  const issuers = [...set.issuers(), ...facts.issuers.map((issuer) => ({ public: issuer }))]
+  const peer = peerIdOf(device.public)
+  return verifyMembership(certificate, { meshId: facts.meshId, issuers, peer, now: realTime() })
+}
+
+async function knownAddresses(home: Home, { facts }: Identity, config: Config): Promise<KnownAddress[]> {
+  const saved = ((await home.index.getNote('addresses')) ?? []) as KnownAddress[]
+  const token = facts.addresses.map((address) => ({ address: address as Address, inside: false }))
+  // Given by an admin for this site: dialled at once, whoever acts as uplink member.
+  const bootstrap = config.bootstrap.map((address) => ({ address }))
+  return [...token, ...saved, ...bootstrap]
+}
+
+async function intakeOf(
+  home: Home,
+  device: SigningKey,
+  repository: RepositoryKeys,
+  set: TrustedSet,
+): Promise<ReportIntake> {
+  const entries: Device[] = []
+  for await (const entry of home.index.notes('device/')) entries.push(entry as Device)
+  return new ReportIntake({ set, device, boxes: [repository.box], fleet: Fleet.restore(entries) })
+}

@@ -1,0 +1,177 @@
+/** The state of a member as documents for the CLI, for scripts and for monitoring (docs/operate.md): built from the machine, never kept. */
+import { toTimestamp, type Instant } from '#base/time.ts'
+import type { Digest } from '#base/digest.ts'
+import type { BundleReport, BundleState } from '#facts/report.ts'
+import type { Finding } from '#facts/finding.ts'
+import type { Member } from '#member/member.ts'
+
+interface TrafficDocument {
+  readonly downBytes: number
+  readonly upBytes: number
+}
+
+export interface StatusDocument {
+  readonly peerId: string
+  readonly name: string
+  readonly fleet: string
+  readonly role: string
+  readonly site: string
+  /** A daemon answered; without one the folder was read. */
+  readonly running: boolean
+  readonly release: number
+  readonly addresses: readonly string[]
+  readonly uplink: { readonly acting: boolean; readonly reach: boolean }
+  readonly peers: readonly {
+    readonly peerId: string
+    readonly name: string
+    readonly role: string
+    readonly site: string
+    readonly inside: boolean
+    readonly address: string
+    readonly direction: 'in' | 'out'
+  }[]
+  readonly bundles: readonly {
+    readonly name: string
+    readonly version: number
+    readonly state: BundleState
+    readonly prepared: boolean
+    readonly reason: string | null
+    readonly windowOpens: string | null
+    readonly windowCloses: string | null
+  }[]
+  readonly contents: { readonly complete: number; readonly partial: number }
+  readonly wan: TrafficDocument & {
+    readonly neededBytes: number
+    readonly duplicateBytes: number
+    readonly controlBytes: number
+    /** Bytes down for every byte needed; null where nothing was needed yet. */
+    readonly factor: number | null
+  }
+  readonly lan: TrafficDocument
+  /** Reports that wait for the origin's receipt, our own and carried ones. */
+  readonly outbox: number
+}
+
+export interface FleetDocument {
+  readonly release: number
+  readonly devices: readonly {
+    readonly peerId: string
+    readonly name: string
+    readonly site: string
+    readonly role: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly release: number
+    readonly firstSeen: string
+    readonly lastSeen: string
+    readonly lastReport: string | null
+    readonly bundles: readonly BundleReport[]
+    readonly drift: readonly Finding[]
+  }[]
+}
+
+export interface WhyDocument extends TrafficDocument {
+  readonly controlBytes: number
+  readonly duplicateBytes: number
+  readonly contents: readonly {
+    readonly content: Digest
+    readonly bundle: string | null
+    readonly downBytes: number
+    readonly upBytes: number
+    readonly duplicateBytes: number
+  }[]
+}
+
+export interface StatusOf {
+  readonly member: Member
+  readonly running: boolean
+  readonly addresses: readonly string[]
+  readonly fleet: string
+  /** Reports in the outbox. */
+  readonly outbox: number
+}
+
+const timestamp = (time: Instant | undefined): string | null => (time === undefined ? null : toTimestamp(time))
+
+export function statusDocument({ member, running, addresses, fleet, outbox }: StatusOf): StatusDocument {
+  const { protocol, agent } = member
+  const { membership, peer, set } = protocol.self
+  let complete = 0
+  let partial = 0
+  let contentBytes = 0
+  for (const content of protocol.exchange.contents()) {
+    if (content.phase === 'complete') complete++
+    else partial++
+    contentBytes += content.ref.length
+  }
+  const neededBytes = contentBytes + protocol.metadataBytes
+  const { wan, lan, duplicateBytes, controlBytes } = protocol.ledger
+  return {
+    peerId: peer,
+    name: membership.name,
+    fleet,
+    role: membership.role,
+    site: membership.site,
+    running,
+    release: set.release,
+    addresses,
+    uplink: protocol.standing,
+    peers: protocol.neighbours.list().map((neighbour) => ({
+      peerId: neighbour.peer,
+      name: neighbour.membership?.name ?? '',
+      role: neighbour.membership?.role ?? '',
+      site: neighbour.membership?.site ?? '',
+      inside: neighbour.inside,
+      address: neighbour.address,
+      direction: neighbour.direction,
+    })),
+    bundles: (agent?.status() ?? []).map((bundle) => ({
+      name: bundle.name,
+      version: bundle.version,
+      state: bundle.state,
+      prepared: bundle.prepared,
+      reason: bundle.reason ?? null,
+      windowOpens: timestamp(bundle.windowOpens),
+      windowCloses: timestamp(bundle.windowCloses),
+    })),
+    contents: { complete, partial },
+    wan: {
+      ...wan,
+      neededBytes,
+      duplicateBytes,
+      controlBytes,
+      factor: neededBytes === 0 ? null : Number((wan.downBytes / neededBytes).toFixed(4)),
+    },
+    lan: { ...lan },
+    outbox,
+  }
+}
+
+export function fleetDocument(member: Member): FleetDocument {
+  return {
+    release: member.protocol.self.set.release,
+    devices: (member.intake?.fleet.list() ?? []).map((device) => ({
+      peerId: device.peer,
+      name: device.name,
+      site: device.site,
+      role: device.role,
+      labels: device.labels,
+      release: device.release,
+      firstSeen: toTimestamp(device.firstSeen),
+      lastSeen: toTimestamp(device.lastSeen),
+      lastReport: timestamp(device.lastReport),
+      bundles: device.bundles,
+      drift: device.drift,
+    })),
+  }
+}
+
+/** `bundleOf` names the bundle that a content belongs to, where it is known. */
+export function whyDocument(member: Member, bundleOf: (content: Digest) => string | undefined): WhyDocument {
+  const { ledger } = member.protocol
+  return {
+    ...ledger.wan,
+    controlBytes: ledger.controlBytes,
+    duplicateBytes: ledger.duplicateBytes,
+    contents: ledger.entries().map((entry) => ({ ...entry, bundle: bundleOf(entry.content) ?? null })),
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Where bundles are prepared and applied. Prepare: unpacked, rendered for this device, compiled for the engine that is installed, and
+ * passed by that engine's own syntax check; it needs no network, and what it made is never changed afterwards.
+ */
+import { join } from 'node:path'
+import { GrapevineError, Negative, messageOf } from '#base/errors.ts'
+import type { Digest } from '#base/digest.ts'
+import type { ApplyOutcome, PrepareOutcome } from '#agent/agent.ts'
+import { manifestBytesMax, parseManifest } from '#content/manifest.ts'
+import { readIfThere } from '#disk/atomic.ts'
+import type { FileStore } from '#disk/file-store.ts'
+import type { Home } from '#disk/home.ts'
+import { readTree, setCurrent, unpackTree, writeTree } from '#disk/tree.ts'
+import type { Engine, EngineRun } from '#engines/engine.ts'
+import { chooseEngine } from '#engines/installed.ts'
+import type { Facts } from '#facts/inventory.ts'
+import type { Policy } from '#policy/model.ts'
+import { policyFiles } from './check.ts'
+
+export interface WorkshopInit {
+  readonly home: Home
+  readonly store: FileStore
+  readonly engines: readonly Engine[]
+  readonly facts: () => Facts
+  readonly timeoutMs: number
+}
+
+export class Workshop {
+  readonly #init: WorkshopInit
+
+  constructor(init: WorkshopInit) {
+    this.#init = init
+  }
+
+  /** Never throws for what can be wrong with a bundle or this machine: that is the outcome. */
+  async prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome> {
+    try {
+      const { home } = this.#init
+      const folder = home.bundle(name, version)
+      await this.#unpack(manifest, folder)
+      const policy = await readPolicy(folder)
+      const engine = await chooseEngine(policy.engine, this.#init.engines)
+      if (engine) await this.#compile(policy, folder, engine)
+      await setCurrent(home.bundle(name), version)
+      if (!engine) return { type: 'engine-missing', reason: `no engine: ${policy.engine} is not installed here` }
+      return { type: 'prepared', engine: engine.name }
+    } catch (error) {
+      return { type: 'failed', reason: reasonOf(error) }
+    }
+  }
+
+  async apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
+    const folder = this.#init.home.bundle(name, version)
+    let policy: Policy
+    let engine: Engine | undefined
+    try {
+      policy = await readPolicy(folder)
+      engine = await chooseEngine(policy.engine, this.#init.engines)
+    } catch (error) {
+      return { type: 'failed', reason: reasonOf(error), unprepared: true }
+    }
+    if (!engine)
+      return { type: 'failed', reason: `no engine: ${policy.engine} is no longer installed`, unprepared: true }
+    try {
+      return { type: 'results', results: await engine.apply({ ...this.#run(policy, folder, engine), signal }) }
+    } catch (error) {
+      return { type: 'failed', reason: reasonOf(error) }
+    }
+  }
+
+  async #unpack(digest: Digest, folder: string): Promise<void> {
+    const bytes = await this.#init.store.readWhole(digest, manifestBytesMax)
+    if (!bytes)
+      throw new Negative('BUNDLE_UNPREPARED', { message: 'The manifest of the bundle is not here.', where: folder })
+    await unpackTree(parseManifest(bytes), this.#init.store, folder)
+  }
+
+  async #compile(policy: Policy, folder: string, engine: Engine): Promise<void> {
+    // Loaded at the first prepare: they cost more memory than the rest of the agent, and an idle member needs neither.
+    const { compilerFor } = await import('#policy/compile/compile.ts')
+    const { renderPolicy } = await import('#policy/render.ts')
+    const files = await policyFiles(folder, await readTree(folder))
+    const rendered = renderPolicy({
+      policy,
+      bundle: folder,
+      facts: this.#init.facts(),
+      text: (path) => files.text(path) ?? '',
+    })
+    const compiler = compilerFor(engine.name)
+    if (!compiler)
+      throw new Negative('BUNDLE_UNPREPARED', { message: `There is no compiler for ${engine.name}.`, where: folder })
+    const run = this.#run(policy, folder, engine)
+    await writeTree(run.directory, compiler.compile(rendered))
+    await engine.check(run)
+  }
+
+  #run(policy: Policy, folder: string, engine: Engine): EngineRun {
+    return {
+      directory: join(folder, 'compiled', engine.name),
+      bundle: folder,
+      name: policy.name,
+      resources: policy.resources.map(({ id, kind }) => ({ id, kind })),
+      timeoutMs: this.#init.timeoutMs,
+    }
+  }
+}
+
+async function readPolicy(folder: string): Promise<Policy> {
+  const bytes = await readIfThere(join(folder, 'policy.yaml'))
+  if (!bytes) throw new Negative('BUNDLE_UNPREPARED', { message: 'The prepared bundle is gone.', where: folder })
+  const { parsePolicy } = await import('#policy/parse.ts')
+  const { policy, problems } = parsePolicy(
+    new TextDecoder().decode(bytes),
+    await policyFiles(folder, await readTree(folder)),
+  )
+  if (policy) return policy
+  // It passed `check` at the origin, so the origin runs a newer program than we do.
+  const [first] = problems
+  throw new Negative('BUNDLE_NOT_UNDERSTOOD', {
+    message: `This program does not understand the policy: ${first?.message ?? 'unknown'}`,
+    where: folder,
+    next: 'Update grapevine on this machine.',
+  })
+}
+
+const reasonOf = (error: unknown): string =>
+  error instanceof GrapevineError ? `${error.code}: ${error.message}` : messageOf(error)
