@@ -11,6 +11,7 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { concatBytes, utf8 } from '#base/bytes.ts'
+import { Random } from '#base/random.ts'
 
 export const packageFile = 'grapevine-greeting_1.0_all.deb'
 
@@ -30,8 +31,8 @@ const greeting = `Hello from your neighbour.
 These bytes crossed the line to this site once. The other machines here had them from each other.
 `
 
-/** The package. */
-export function buildPackage(): Uint8Array {
+/** The package; with `fillerBytes` more it carries that many bytes that no compression could save, so that a line has something to do. */
+export function buildPackage(fillerBytes: number = 0): Uint8Array {
   return ar([
     { name: 'debian-binary', bytes: utf8('2.0\n') },
     { name: 'control.tar', bytes: tar([folder('./'), file('./control', control)]) },
@@ -43,6 +44,7 @@ export function buildPackage(): Uint8Array {
         folder('./usr/share/'),
         folder('./usr/share/grapevine-greeting/'),
         file('./usr/share/grapevine-greeting/greeting.txt', greeting),
+        ...(fillerBytes > 0 ? [filler(fillerBytes)] : []),
       ]),
     },
   ])
@@ -57,6 +59,12 @@ interface Entry {
 }
 
 const folder = (path: string): Entry => ({ path, bytes: new Uint8Array(), mode: 0o755, kind: '5' })
+function filler(length: number): Entry {
+  const random = new Random('grapevine-greeting')
+  const bytes = Uint8Array.from({ length }, () => random.below(256))
+  return { path: './usr/share/grapevine-greeting/filler.bin', bytes, mode: 0o644, kind: '0' }
+}
+
 const file = (path: string, text: string): Entry => ({ path, bytes: utf8(text), mode: 0o644, kind: '0' })
 
 /** 2026-01-01T00:00:00Z in seconds: fixed, or two builds would differ. */

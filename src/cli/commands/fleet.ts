@@ -1,0 +1,46 @@
+/** `grapevine fleet`: every device as the origin knows it, or one of them. */
+import { Negative } from '#base/errors.ts'
+import { callHome } from '#node/home-call.ts'
+import { homeFolder } from '#node/config.ts'
+import type { FleetDocument } from '#node/status.ts'
+import type { Action } from '../main.ts'
+import { agoText, table } from '../print.ts'
+
+export const action: Action = async ({ home, output }, _options, [wanted]) => {
+  const fleet = (await callHome({ home: homeFolder(home), command: 'fleet' })) as FleetDocument
+  const devices = fleet.devices.filter(
+    (device) => wanted === undefined || device.name === wanted || device.peerId === wanted,
+  )
+  if (wanted !== undefined && devices.length === 0)
+    throw new Negative('DEVICE_UNKNOWN', {
+      message: `No device called "${wanted}" has said hello or reported yet.`,
+      next: 'See grapevine fleet for those that have.',
+    })
+  const now = Date.now()
+  const rows = devices.map((device) => [
+    device.name,
+    device.role,
+    device.site,
+    String(device.release),
+    device.lastReport === null ? 'never' : agoText(Date.parse(device.lastReport), now),
+    device.bundles.map((bundle) => `${bundle.name}@${bundle.version} ${bundle.state}`).join(', '),
+  ])
+  const empty = 'No device has said hello yet. Make a token with `grapevine token create`, join, and run.'
+  const details = wanted === undefined ? [] : devices.flatMap(detailsOf)
+  output.answer(
+    { ...fleet, devices },
+    rows.length === 0
+      ? empty
+      : [...table(['DEVICE', 'ROLE', 'SITE', 'RELEASE', 'REPORT', 'BUNDLES'], rows), ...details],
+  )
+  return 0
+}
+
+function detailsOf(device: FleetDocument['devices'][number]): string[] {
+  const results = device.bundles.flatMap((bundle) =>
+    bundle.results.map((result) => [bundle.name, result.id, result.outcome, result.reason ?? '']),
+  )
+  const reasons = device.bundles.flatMap((bundle) => (bundle.reason ? [`${bundle.name}: ${bundle.reason}`] : []))
+  const lines = results.length > 0 ? ['', ...table(['BUNDLE', 'RESOURCE', 'OUTCOME', 'REASON'], results)] : []
+  return [...lines, ...(reasons.length > 0 ? ['', ...reasons] : [])]
+}

@@ -1,0 +1,179 @@
+/** The main job from end to end, with real processes, sockets, folders and the installed engine. */
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { FleetDocument } from '#node/status.ts'
+import { Bench, until } from '../support/program.ts'
+import { isInstalled } from '../support/tool.ts'
+
+const needsEngine = isInstalled('cf-agent') ? '' : ' (skipped: apt-get install cfengine3)'
+
+/** A policy whose every path lies in the device's scratch folder. */
+const policyText = (extra = ''): string => `policy: banner
+parameters: { banner: Authorised use only }
+resources:
+  - directory: { path: "{{facts.local.scratch}}/etc", mode: "0755" }
+  - file: { path: "{{facts.local.scratch}}/etc/issue.net", template: issue.net.mustache, mode: "0644" }
+  - file: { path: "{{facts.local.scratch}}/data.bin", source: packages/data.bin }
+${extra}`
+const files = (extra?: string): Record<string, string | Uint8Array> => ({
+  'policy.yaml': policyText(extra),
+  'files/issue.net.mustache': '{{banner}} on {{facts.hostname}}\n',
+  'packages/data.bin': Uint8Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 251),
+})
+
+let bench: Bench
+beforeEach(async () => {
+  bench = await Bench.make()
+})
+afterEach(() => bench.end())
+
+const scratchConfig = (home: string): string =>
+  `listen: ["/ip4/127.0.0.1/tcp/0"]\nfacts: { scratch: ${bench.path(home, 'scratch')} }\n`
+
+describe('first light', () => {
+  it.skipIf(needsEngine !== '')(
+    `a client that only knows its neighbours gets policy, files and packages through them, applies and reports${needsEngine}`,
+    async () => {
+      await bench.origin()
+      const origin = await bench.daemon('origin')
+      await bench.member('relay', 'berlin', { role: 'relay', addresses: [origin.address] })
+      await bench.daemon('relay')
+      await bench.member('client', 'berlin', { config: scratchConfig('client') })
+      await bench.daemon('client')
+      const policy = await bench.policy('banner', files())
+      const published = await bench.ask('origin', ['publish', policy])
+      expect(published).toMatchObject({ release: 2, bundles: [{ name: 'banner', version: 1, files: 3 }] })
+      const waited = await bench.run([
+        'wait',
+        '--home',
+        bench.path('client'),
+        '--state',
+        'applied',
+        '--release',
+        '2',
+        '--timeout',
+        '30s',
+      ])
+      expect(waited.code, waited.stderr).toBe(0)
+      expect(await readFile(bench.path('client', 'scratch/etc/issue.net'), 'utf8')).toMatch(
+        /^Authorised use only on \S+\n$/,
+      )
+      const status = await bench.status('client')
+      expect(status.peers.map((peer) => peer.name)).toEqual(['relay'])
+      expect(status.wan.downBytes).toBe(0)
+      const bundle = bench.path('client', 'bundles/banner/current')
+      expect((await stat(join(bundle, 'packages/data.bin'))).mode & 0o777).toBe(0o444)
+      const device = await until('the report of the client', async () => {
+        const fleet = (await bench.ask('origin', ['fleet'])) as unknown as FleetDocument
+        return fleet.devices.find(({ name, bundles }) => name === 'client' && bundles[0]?.state === 'applied')
+      })
+      expect(device.bundles[0]?.results.map(({ outcome }) => outcome)).toEqual(['repaired', 'repaired', 'repaired'])
+      await until(
+        'empty outboxes',
+        async () => (await bench.status('client')).outbox + (await bench.status('relay')).outbox === 0,
+      )
+    },
+    60_000,
+  )
+
+  it('publishing the same folder again makes no new bundle; a changed one makes the next version', async () => {
+    await bench.origin()
+    const policy = await bench.policy('banner', files())
+    expect(await bench.ask('origin', ['publish', policy])).toMatchObject({
+      release: 2,
+      bundles: [{ version: 1, changed: true }],
+    })
+    expect(await bench.ask('origin', ['publish', policy])).toMatchObject({
+      release: 2,
+      bundles: [{ version: 1, newBytes: 0, changed: false }],
+    })
+    await bench.policy('banner', files('  - file: { path: /tmp/never, state: absent }\n'))
+    const third = await bench.ask('origin', ['publish', policy])
+    expect(third).toMatchObject({ release: 3, bundles: [{ version: 2, changed: true }] })
+    expect((third['bundles'] as unknown as { newBytes: number }[])[0]?.newBytes).toBeLessThan(10_000)
+  })
+
+  it('with the origin killed, a member that joins now gets everything from its neighbours, and reports when it is back', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    await bench.member('first', 'berlin', { addresses: [origin.address], config: scratchConfig('first') })
+    await bench.member('late', 'berlin', { addresses: [origin.address], config: scratchConfig('late') })
+    await bench.daemon('first')
+    await bench.ask('origin', ['publish', await bench.policy('banner', files())])
+    await bench.ask('first', ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+    await origin.stop('SIGKILL')
+    await bench.daemon('late')
+    await bench.ask('late', ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+    expect((await bench.status('late')).release).toBe(2)
+  }, 60_000)
+
+  it('a member killed at any moment has a folder from which it goes on', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    await bench.member('client', 'berlin', { addresses: [origin.address], config: scratchConfig('client') })
+    await bench.ask('origin', ['publish', await bench.policy('banner', files())])
+    for (const pauseMs of [0, 150, 400, 800, 1300]) {
+      const daemon = await bench.daemon('client')
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      await daemon.stop('SIGKILL')
+    }
+    await bench.daemon('client')
+    await bench.ask('client', ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+  }, 60_000)
+
+  it('SIGTERM ends every daemon cleanly in under 5 s', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    await bench.member('client', 'berlin', { addresses: [origin.address] })
+    const client = await bench.daemon('client')
+    for (const daemon of [client, origin]) {
+      expect(await daemon.stop()).toBeLessThan(5_000)
+      expect(await daemon.exited).toBe(0)
+    }
+  })
+})
+
+describe('finding neighbours: each path alone is enough', () => {
+  const publishAndWait = async (home: string): Promise<void> => {
+    await bench.ask('origin', ['publish', await bench.policy('banner', files())])
+    await bench.ask(home, ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+  }
+  const noDiscovery = 'listen: ["/ip4/127.0.0.1/tcp/0"]\nlan: { discovery: false }\n'
+
+  it('LAN discovery', async () => {
+    await bench.origin('origin', ['--site', 'berlin'])
+    await bench.daemon('origin')
+    await bench.member('client', 'berlin')
+    await bench.daemon('client')
+    await publishAndWait('client')
+  }, 45_000)
+
+  it("the token's addresses", async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    await bench.member('client', 'berlin', { addresses: [origin.address], config: noDiscovery })
+    await bench.daemon('client')
+    await publishAndWait('client')
+  }, 45_000)
+
+  it('the roster that members hand out, and addresses learned survive a restart', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    await bench.member('relay', 'berlin', { role: 'relay', addresses: [origin.address], config: noDiscovery })
+    const relay = await bench.daemon('relay')
+    for (const name of ['anna', 'ben']) {
+      await bench.member(name, 'berlin', { config: noDiscovery })
+      await bench.daemon(name, ['--bootstrap', relay.address])
+    }
+    await until('anna and ben know each other', async () =>
+      (await bench.status('anna')).peers.some((peer) => peer.name === 'ben'),
+    )
+    await publishAndWait('ben')
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    await relay.stop()
+    const saved = await bench.daemon('relay')
+    await until('the relay finds its origin again', async () => (await bench.status('relay')).peers.length > 0)
+    await saved.stop()
+  }, 60_000)
+})
