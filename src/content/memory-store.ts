@@ -5,11 +5,12 @@
 import { assert } from '#base/assert.ts'
 import { concatBytes } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
-import { GrapevineError, Refused, Unavailable } from '#base/errors.ts'
+import { GrapevineError } from '#base/errors.ts'
 import { ChunkList, encodeChunkList } from './chunk-list.ts'
 import type { AddTally, ChunkStore, Holding, PutResult } from './chunk-store.ts'
 import { Cutting } from './cutting.ts'
 import { isSameRef, type ContentRef } from './content-ref.ts'
+import { chunkWrong, contentMissing, contentTooLarge, contentWrong } from './store-fault.ts'
 
 interface Held {
   readonly ref: ContentRef
@@ -29,13 +30,9 @@ export class MemoryStore implements ChunkStore {
   put(content: Digest, index: number, bytes: Uint8Array): Promise<PutResult> {
     return settle(() => {
       const held = this.#contents.get(content)
-      if (!held) throw missing(content)
+      if (!held) throw contentMissing(content)
       const digest = index < held.list.size ? held.list.digestAt(index) : undefined
-      if (sha256(bytes) !== digest || bytes.byteLength !== held.list.lengthAt(index))
-        throw new Refused('CHUNK_WRONG', {
-          message: `Chunk ${index} is not what its digest names; nothing was kept.`,
-          where: `content ${content}`,
-        })
+      if (sha256(bytes) !== digest || bytes.byteLength !== held.list.lengthAt(index)) throw chunkWrong(content, index)
       if (held.chunks[index]) return 'already'
       this.#keep(held, index, bytes.slice())
       return 'stored'
@@ -43,14 +40,8 @@ export class MemoryStore implements ChunkStore {
   }
 
   read(content: Digest, index: number): Promise<Uint8Array | undefined> {
-    return settle(() => {
-      const held = this.#contents.get(content)
-      const chunk = held?.chunks[index]
-      if (!held || !chunk) return undefined
-      if (sha256(chunk) === held.list.digestAt(index)) return chunk.slice()
-      held.chunks[index] = undefined
-      return undefined
-    })
+    // Verified when it came; memory does not rot.
+    return settle(() => this.#contents.get(content)?.chunks[index]?.slice())
   }
 
   readWhole(content: Digest, max: number): Promise<Uint8Array | undefined> {
@@ -85,7 +76,7 @@ export class MemoryStore implements ChunkStore {
     const known = this.#contents.get(ref.digest)
     if (!known || !isSameRef(known.ref, ref)) {
       const bytes = ref.list && this.#whole(ref.list.digest, ref.list.length)
-      if (ref.list && !bytes) throw missing(ref.list.digest)
+      if (ref.list && !bytes) throw contentMissing(ref.list.digest)
       const list = bytes ? ChunkList.decode(bytes, ref) : ChunkList.single(ref)
       this.#contents.set(ref.digest, { ref, list, chunks: Array.from({ length: list.size }, () => undefined) })
     }
@@ -100,17 +91,10 @@ export class MemoryStore implements ChunkStore {
   #whole(content: Digest, max: number): Uint8Array | undefined {
     const held = this.#contents.get(content)
     if (!held || held.chunks.includes(undefined)) return undefined
-    if (held.ref.length > max)
-      throw new Refused('CONTENT_TOO_LARGE', {
-        message: `A content of ${held.ref.length} bytes is larger than the ${max} that are read at once.`,
-        where: `content ${content}`,
-      })
+    if (held.ref.length > max) throw contentTooLarge(content, held.ref.length, max)
     const bytes = concatBytes(...held.chunks.filter((chunk) => chunk !== undefined))
     if (sha256(bytes) === content) return bytes
-    throw new Refused('CONTENT_WRONG', {
-      message: 'The chunk list of a content describes other bytes than its digest names.',
-      where: `content ${content}`,
-    })
+    throw contentWrong(content)
   }
 
   #add(parts: Iterable<Uint8Array>, tally: AddTally | undefined): ContentRef {
@@ -148,14 +132,6 @@ function holdingOf({ ref, list, chunks }: Held): Holding {
   for (const [index, chunk] of chunks.entries())
     if (chunk) have[index >> 3] = (have[index >> 3] ?? 0) | (1 << (index & 7))
   return { ref, chunks: list.size, have, complete: !chunks.includes(undefined) }
-}
-
-function missing(content: Digest): Unavailable {
-  return new Unavailable('CONTENT_MISSING', {
-    message: 'A content, or the list of its chunks, is not here yet.',
-    where: `content ${content}`,
-    next: 'Fetch its list first, then open it.',
-  })
 }
 
 /** What `act` returns or refuses, as a promise. Our own mistakes are thrown at once. */

@@ -9,11 +9,12 @@ import { dirname, join, relative } from 'node:path'
 import { assert } from '#base/assert.ts'
 import { concatBytes } from '#base/bytes.ts'
 import { isDigest, sha256, type Digest } from '#base/digest.ts'
-import { codeOf, Refused, Unavailable } from '#base/errors.ts'
+import { codeOf } from '#base/errors.ts'
 import { ChunkList, encodeChunkList, type ChunkEntry } from '#content/chunk-list.ts'
 import type { AddTally, ChunkStore, Holding, PutResult } from '#content/chunk-store.ts'
 import { chunkBytesMax, isSameRef, type ContentRef } from '#content/content-ref.ts'
 import type { Cut } from '#content/cutting.ts'
+import { chunkWrong, contentMissing, contentTooLarge, contentWrong } from '#content/store-fault.ts'
 import { syncFolder } from './atomic.ts'
 import type { ChunkIndex, Segment } from './chunk-index.ts'
 import { receive } from './incoming.ts'
@@ -64,6 +65,8 @@ export class FileStore implements ChunkStore {
 
   async open(ref: ContentRef): Promise<Holding> {
     const list = await this.#listOf(ref)
+    // Chunks are found by what is written down of them.
+    if (ref.list) await this.flush()
     return this.#change(ref.digest, async () => {
       const known = this.#contents.get(ref.digest)
       const content = known && isSameRef(known.ref, ref) ? known : await this.#discover(ref, list, known)
@@ -81,17 +84,13 @@ export class FileStore implements ChunkStore {
   async put(content: Digest, index: number, bytes: Uint8Array): Promise<PutResult> {
     this.#writeBack.throwFailure()
     const stored = this.#contents.get(content)
-    if (!stored) throw missing(content)
+    if (!stored) throw contentMissing(content)
     const list = await this.#listOf(stored.ref)
     const isRight = index >= 0 && index < list.size && bytes.byteLength === list.lengthAt(index)
-    if (!isRight || sha256(bytes) !== list.digestAt(index))
-      throw new Refused('CHUNK_WRONG', {
-        message: `Chunk ${index} is not what its digest names; nothing was kept.`,
-        where: `content ${content}`,
-      })
+    if (!isRight || sha256(bytes) !== list.digestAt(index)) throw chunkWrong(content, index)
     if (stored.has(index)) return 'already'
     return this.#change(content, async () => {
-      if (this.#contents.get(content) !== stored) throw missing(content)
+      if (this.#contents.get(content) !== stored) throw contentMissing(content)
       if (stored.has(index)) return 'already'
       await stored.write(list, index, bytes)
       this.#writeBack.touch(stored)
@@ -124,11 +123,7 @@ export class FileStore implements ChunkStore {
   async readWhole(content: Digest, max: number): Promise<Uint8Array | undefined> {
     const stored = this.#contents.get(content)
     if (!stored?.isComplete) return undefined
-    if (stored.ref.length > max)
-      throw new Refused('CONTENT_TOO_LARGE', {
-        message: `A content of ${stored.ref.length} bytes is larger than the ${max} that are read at once.`,
-        where: `content ${content}`,
-      })
+    if (stored.ref.length > max) throw contentTooLarge(content, stored.ref.length, max)
     const chunks: Uint8Array[] = []
     for (let index = 0; index < stored.size; index++) {
       const bytes = await this.read(content, index)
@@ -137,22 +132,19 @@ export class FileStore implements ChunkStore {
     }
     const whole = concatBytes(...chunks)
     if (sha256(whole) === content) return whole
-    throw new Refused('CONTENT_WRONG', {
-      message: 'The chunk list of a content describes other bytes than its digest names.',
-      where: `content ${content}`,
-    })
+    throw contentWrong(content)
   }
 
   /** `length` bytes of a content from `offset`, verified, in pieces. Unavailable `CONTENT_MISSING` where one is not here. */
   async *range(content: Digest, offset: number, length: number): AsyncGenerator<Uint8Array> {
     const stored = this.#contents.get(content)
-    if (!stored) throw missing(content)
+    if (!stored) throw contentMissing(content)
     const list = await this.#listOf(stored.ref)
     assert(offset >= 0 && offset + length <= stored.ref.length, 'a range lies within its content')
     for (let at = offset; at < offset + length;) {
       const index = list.indexAt(at)
       const bytes = await this.read(content, index)
-      if (!bytes) throw missing(content)
+      if (!bytes) throw contentMissing(content)
       const start = list.offsetAt(index)
       const piece = bytes.subarray(at - start, offset + length - start)
       yield piece
@@ -296,7 +288,7 @@ export class FileStore implements ChunkStore {
     const cached = this.#lists.get(ref)
     if (cached) return cached
     const bytes = await this.readWhole(ref.list.digest, ref.list.length)
-    if (!bytes) throw missing(ref.list.digest)
+    if (!bytes) throw contentMissing(ref.list.digest)
     return this.#lists.put(ref, ChunkList.decode(bytes, ref))
   }
 
@@ -358,12 +350,4 @@ export class FileStore implements ChunkStore {
       // Their records still say that more may be there.
     }
   }
-}
-
-function missing(content: Digest): Unavailable {
-  return new Unavailable('CONTENT_MISSING', {
-    message: 'A content, or the list of its chunks, is not here yet.',
-    where: `content ${content}`,
-    next: 'Fetch its list first, then open it.',
-  })
 }
