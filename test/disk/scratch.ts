@@ -7,7 +7,7 @@ import { afterEach } from 'vitest'
 const made: (() => Promise<void>)[] = []
 
 afterEach(async () => {
-  for (const remove of made.splice(0).reverse()) await remove()
+  for (const remove of made.splice(0).toReversed()) await remove()
 })
 
 export async function scratch(): Promise<string> {
