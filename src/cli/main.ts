@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { GrapevineError, Misconfigured, messageOf } from '#base/errors.ts'
-import { parseDuration } from '#base/time.ts'
+import { day, minute, parseDuration } from '#base/time.ts'
 import { Output } from './print.ts'
 
 /** What every command gets beside its own options. */
@@ -70,7 +70,7 @@ const verbs: readonly Verb[] = [
       new Option('--site <name>', 'site of the members that join with it').makeOptionMandatory(),
       new Option('--role <role>', 'what they are').choices(['client', 'relay']).default('client'),
       new Option('--label <key=value>', 'label of the members, for select; may be repeated').argParser(list),
-      new Option('--ttl <duration>', 'how long it can be used to join').default('7d').argParser(durationOption),
+      new Option('--ttl <duration>', 'how long it can be used to join').default(7 * day, '7d').argParser(durationOption),
       new Option('--max <count>', 'how many members may join with it').default(1).argParser(countOption),
       multiaddr('--address', 'address that they find the fleet at (default: those of this origin); may be repeated'),
     ],
@@ -110,7 +110,7 @@ const verbs: readonly Verb[] = [
       new Option('--release <number>', 'in this release or a later one (default: the newest it knows)').argParser(
         countOption,
       ),
-      new Option('--timeout <duration>', 'give up after this long').default('60s').argParser(durationOption),
+      new Option('--timeout <duration>', 'give up after this long').default(minute, '60s').argParser(durationOption),
     ],
     example: 'grapevine wait --state applied --timeout 10m',
     load: () => import('./commands/wait.ts'),

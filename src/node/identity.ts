@@ -55,7 +55,9 @@ export async function readRepositoryKeys(home: Home): Promise<RepositoryKeys> {
 }
 
 export async function writeIdentity(home: Home, certificate: Uint8Array, facts: FleetFacts): Promise<void> {
-  const document = { ...facts, issuers: facts.issuers.map(toBase64url) }
+  // Named one by one: what is passed may be a whole join token, and its secret seed must not stay on the device.
+  const { meshId, fleet, addresses } = facts
+  const document = { meshId, fleet, issuers: facts.issuers.map(toBase64url), addresses }
   await writeAtomic(join(home.trust, 'fleet.json'), utf8(`${JSON.stringify(document, undefined, 2)}\n`), 0o600)
   await writeAtomic(join(home.trust, 'membership'), certificate, 0o600)
 }

@@ -44,7 +44,7 @@ export class Head {
       case 'equivocation':
         return 'ignore'
       case 'refused':
-        return 'reject'
+        return isBlameless(absorbed.code) ? 'ignore' : 'reject'
       default:
         return unreachable(absorbed)
     }
@@ -80,6 +80,12 @@ export class Head {
     const ours = this.#self.set.versions()
     if (ask || isNewer(ours, theirs)) this.tell(turn, neighbour)
     else if (isNewer(theirs, ours)) this.ask(turn, neighbour)
+  }
+
+  /** Gossip reaches who was there when it was sent; who was brought up later passes it on to the neighbours of its site itself. */
+  spread(turn: Turn, neighbours: readonly Neighbour[]): void {
+    const ours = this.#self.set.versions()
+    for (const neighbour of neighbours) if (neighbour.versions && isNewer(ours, neighbour.versions)) this.tell(turn, neighbour)
   }
 
   /** Asks for what we lack, once at a time per link. */
@@ -170,6 +176,9 @@ export class Head {
       turn.out({ type: 'log', level: 'warn', event: 'head.equivocation', fields: { text: absorbed.message } })
   }
 }
+
+/** Expired metadata may be all that an honest member of a cut-off site has; or our own clock is wrong. */
+export const isBlameless = (code: string): boolean => code === 'METADATA_EXPIRED'
 
 /** Whether what came shows that its sender has more than it sent. */
 export function asksForMore(absorbed: Absorbed): boolean {

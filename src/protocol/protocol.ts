@@ -15,7 +15,7 @@ import { readReceipt } from '#trust/seal.ts'
 import { Admission } from './admission.ts'
 import type { EffectSink, KnownAddress, ProtocolEffect, ProtocolNotice } from './effect.ts'
 import { Exchange } from './exchange.ts'
-import { Head, asksForMore } from './head.ts'
+import { Head, asksForMore, isBlameless } from './head.ts'
 import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
@@ -247,8 +247,11 @@ export class Protocol {
       case 'pack': {
         const absorbed = this.#head.pack(turn, neighbour, message)
         if (!absorbed) return
-        if (absorbed.type === 'advanced') this.#metadataChanged(turn)
-        if (absorbed.type === 'refused') this.#admission.strike(turn, neighbour, absorbed.code)
+        if (absorbed.type === 'advanced') {
+          this.#metadataChanged(turn)
+          this.#head.spread(turn, this.neighbours.list('inside'))
+        }
+        if (absorbed.type === 'refused' && !isBlameless(absorbed.code)) this.#admission.strike(turn, neighbour, absorbed.code)
         else if (asksForMore(absorbed)) this.#head.ask(turn, neighbour)
         return
       }

@@ -9,7 +9,7 @@
  */
 import type { Digest } from '#base/digest.ts'
 import { sha256 } from '#base/digest.ts'
-import { Refused } from '#base/errors.ts'
+import { Misconfigured, Refused } from '#base/errors.ts'
 import { wholeAt, own } from '#base/guard.ts'
 import { instant, type Instant } from '#base/time.ts'
 import { covers } from './delegation.ts'
@@ -84,12 +84,12 @@ export class TrustedSet {
     return new TrustedSet(rootDigest)
   }
 
-  /** A set from disk, every file verified again; what expired meanwhile stays. Refused TRUST_STATE_DAMAGED where it does not verify. */
+  /** A set from disk, every file verified again; what expired meanwhile stays. Misconfigured TRUST_STATE_DAMAGED where it does not verify. */
   static restore(rootDigest: Digest, pack: MetadataPack, now: Instant): TrustedSet {
     const set = new TrustedSet(rootDigest)
     const absorbed = set.#absorb(pack, now, false)
     if (absorbed.type === 'advanced') return set
-    throw new Refused('TRUST_STATE_DAMAGED', {
+    throw new Misconfigured('TRUST_STATE_DAMAGED', {
       message: `The signed metadata on disk does not verify: ${absorbed.type === 'refused' ? absorbed.message : absorbed.type}.`,
       next: 'Restore the home from a backup, or join again; the contents in it stay good.',
     })
