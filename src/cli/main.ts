@@ -70,7 +70,9 @@ const verbs: readonly Verb[] = [
       new Option('--site <name>', 'site of the members that join with it').makeOptionMandatory(),
       new Option('--role <role>', 'what they are').choices(['client', 'relay']).default('client'),
       new Option('--label <key=value>', 'label of the members, for select; may be repeated').argParser(list),
-      new Option('--ttl <duration>', 'how long it can be used to join').default(7 * day, '7d').argParser(durationOption),
+      new Option('--ttl <duration>', 'how long it can be used to join')
+        .default(7 * day, '7d')
+        .argParser(durationOption),
       new Option('--max <count>', 'how many members may join with it').default(1).argParser(countOption),
       multiaddr('--address', 'address that they find the fleet at (default: those of this origin); may be repeated'),
     ],

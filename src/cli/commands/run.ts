@@ -20,6 +20,8 @@ export const action: Action<Options> = async ({ home, output }, { listen, bootst
   }
   process.once('SIGTERM', onSignal)
   process.once('SIGINT', onSignal)
+  // Started by another program over a channel, such as the demo: when that is gone, nobody else will end us.
+  if (process.connected) process.once('disconnect', () => stop('disconnect'))
   const daemon = await Daemon.start({ home: homeFolder(home), listen, bootstrap, log: stderrLog(level) })
   const addresses = daemon.addresses()
   if (output.json) output.document({ ready: true, peerId: daemon.peerId, addresses })
@@ -27,5 +29,6 @@ export const action: Action<Options> = async ({ home, output }, { listen, bootst
   const failure = await Promise.race([stopped, daemon.failed])
   await daemon.stop()
   if (typeof failure !== 'string') throw failure
-  return 0
+  // Everything is closed and written; what is left are timers of libp2p, which would hold the process for another 2 s.
+  process.exit(0)
 }
