@@ -5,6 +5,7 @@
  * In level, by sublevel: `contents` digest → ContentRecord (JSON), `chunks` 32 bytes of chunk digest → 32 bytes of content digest and
  * u32be index, `notes` key → JSON. Level's own lock is the lock of the home.
  */
+import { mkdir, realpath } from 'node:fs/promises'
 import { Level } from 'level'
 import { concatBytes, fromHex, toHex } from '#base/bytes.ts'
 import type { Digest } from '#base/digest.ts'
@@ -43,6 +44,12 @@ export interface IndexChange {
   readonly places?: readonly { readonly chunk: Digest; readonly index: number }[]
 }
 
+/**
+ * Indexes that this process has open. LevelDB must not be asked a second time: it opens its lock file, finds itself in its own table, and
+ * closes the file again, by which the system drops the lock of the whole process.
+ */
+const openHere = new Set<string>()
+
 export class ChunkIndex {
   readonly #level: Level
   readonly #contents
@@ -61,11 +68,15 @@ export class ChunkIndex {
   }
 
   /** Opens or makes the index, and holds its lock until `close`. Misconfigured `HOME_LOCKED`, `HOME_DAMAGED`, `HOME_NOT_WRITABLE`; Unavailable `DISK_FULL`. */
-  static async open(path: string): Promise<ChunkIndex> {
+  static async open(folder: string): Promise<ChunkIndex> {
+    const path = await makeFolder(folder)
+    if (openHere.has(path)) throw locked(path)
+    openHere.add(path)
     const level = new Level(path)
     try {
       await level.open()
     } catch (error) {
+      openHere.delete(path)
       throw openError(error, path)
     }
     return new ChunkIndex(level, path)
@@ -138,6 +149,7 @@ export class ChunkIndex {
       for (const act of this.#beforeClose.splice(0)) await act()
     } finally {
       await this.#level.close()
+      openHere.delete(this.#path)
     }
   }
 
@@ -173,14 +185,27 @@ const placeOf = (bytes: Uint8Array): ChunkPlace => ({
   index: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(32),
 })
 
+/** The folder, made where it was not, by the one name that all its names lead to. */
+async function makeFolder(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    return await realpath(path)
+  } catch (error) {
+    throw systemError(error, path)
+  }
+}
+
+function locked(path: string): Misconfigured {
+  return new Misconfigured('HOME_LOCKED', {
+    message: 'Another grapevine works on this home.',
+    where: path,
+    next: 'Use the one that runs, or stop it first; a daemon of your own needs a home of its own (--home).',
+  })
+}
+
 function openError(error: unknown, path: string): Error {
   const cause = error instanceof Error ? error.cause : undefined
-  if (codeOf(cause) === 'LEVEL_LOCKED')
-    return new Misconfigured('HOME_LOCKED', {
-      message: 'Another grapevine works on this home.',
-      where: path,
-      next: 'Use the one that runs, or stop it first; a daemon of your own needs a home of its own (--home).',
-    })
+  if (codeOf(cause) === 'LEVEL_LOCKED') return locked(path)
   const known = levelError(cause ?? error, path)
   return codeOf(known) === 'DISK_FAILED' && !isSystemCall(cause) ? damaged(cause ?? error, path) : known
 }
