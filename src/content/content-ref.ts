@@ -29,7 +29,7 @@ export const listEntryBytes = 36
 export const listEntriesMax = 1_048_576
 
 /** Lists of lists end here. With `listEntriesMax` two levels are enough; the third is room for smaller chunks. */
-export const listDepthMax = 3
+const listDepthMax = 3
 
 /** The reference in JSON from others. Refused `MANIFEST_INVALID`, naming `path` and what was expected there. */
 export function contentRefOf(value: unknown, path: string): ContentRef {

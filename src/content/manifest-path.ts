@@ -9,7 +9,7 @@ import { textOf, utf8 } from '#base/bytes.ts'
 
 /** UTF-8 bytes of a path, and its segments. Linux allows 4,096 and 255 a segment; the folder of the home needs some of that. */
 export const pathBytesMax = 1_024
-export const pathSegmentsMax = 32
+const pathSegmentsMax = 32
 const segmentBytesMax = 255
 
 /** What is wrong with a path, as the end of a sentence ("it is absolute"); undefined for a good one. */

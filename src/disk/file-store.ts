@@ -16,7 +16,7 @@ import { chunkBytesMax, isSameRef, type ContentRef } from '#content/content-ref.
 import type { Cut } from '#content/cutting.ts'
 import { chunkWrong, contentMissing, contentTooLarge, contentWrong } from '#content/store-fault.ts'
 import { syncFolder } from './atomic.ts'
-import type { ChunkIndex, Segment } from './chunk-index.ts'
+import type { Catalog, Segment } from './catalog.ts'
 import { receive } from './incoming.ts'
 import { ListCache } from './list-cache.ts'
 import { sizeOf, StoredContent, type StoreFolders } from './stored-content.ts'
@@ -29,14 +29,14 @@ const lookupsMax = 1_024
 
 export class FileStore implements ChunkStore {
   readonly #folders: StoreFolders
-  readonly #index: ChunkIndex
+  readonly #index: Catalog
   readonly #contents = new Map<Digest, StoredContent>()
   readonly #lists = new ListCache()
   readonly #turns = new Turns<Digest>()
   readonly #writeBack: WriteBack
   #added = 0
 
-  private constructor(folders: StoreFolders, index: ChunkIndex) {
+  private constructor(folders: StoreFolders, index: Catalog) {
     this.#folders = folders
     this.#index = index
     this.#writeBack = new WriteBack(index, {
@@ -47,7 +47,7 @@ export class FileStore implements ChunkStore {
   }
 
   /** The store in the folder `contents/` of a home. Where the index was lost, small complete contents are found by their names, larger ones once they are opened. */
-  static async open(contents: string, index: ChunkIndex): Promise<FileStore> {
+  static async open(contents: string, index: Catalog): Promise<FileStore> {
     const store = new FileStore({ contents, root: dirname(contents) }, index)
     index.onClose(() => store.#close())
     await store.#onDisk(async () => {

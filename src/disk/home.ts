@@ -16,7 +16,7 @@ import { textOf, utf8 } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
 import { Misconfigured } from '#base/errors.ts'
 import { readIfThere, sweepFolder, syncFolder, writeAtomic } from './atomic.ts'
-import { ChunkIndex } from './chunk-index.ts'
+import { Catalog } from './catalog.ts'
 import { isAbsent, systemError } from './system-error.ts'
 
 const format = 1
@@ -29,9 +29,9 @@ const socketPathBytesMax = 100
 export class Home {
   /** Absolute. */
   readonly dir: string
-  readonly index: ChunkIndex
+  readonly index: Catalog
 
-  private constructor(dir: string, index: ChunkIndex) {
+  private constructor(dir: string, index: Catalog) {
     this.dir = dir
     this.index = index
   }
@@ -48,7 +48,7 @@ export class Home {
       await mkdir(dir, { recursive: true, mode: 0o700 })
       await writeFile(join(dir, 'unfinished'), '')
       await mkdir(join(dir, 'index'), { recursive: true, mode: 0o700 })
-      home = new Home(dir, await ChunkIndex.open(join(dir, 'index')))
+      home = new Home(dir, await Catalog.open(join(dir, 'index')))
       await sweep(dir, (name) => name !== 'index' && name !== 'unfinished')
       for (const folder of folders) await mkdir(join(dir, folder), { recursive: true, mode: 0o700 })
       await fill(home)
@@ -69,7 +69,7 @@ export class Home {
   static async open(path: string): Promise<Home> {
     const dir = resolve(path)
     await requireHome(dir)
-    const index = await ChunkIndex.open(join(dir, 'index'))
+    const index = await Catalog.open(join(dir, 'index'))
     try {
       for (const folder of folders) await mkdir(join(dir, folder), { recursive: true, mode: 0o700 })
       for (const folder of ['.', 'keys', 'trust', 'journal', 'outbox']) await sweepFolder(join(dir, folder))

@@ -18,7 +18,7 @@ import type { ChunkList } from '#content/chunk-list.ts'
 import type { Holding } from '#content/chunk-store.ts'
 import { listEntryBytes, type ContentRef } from '#content/content-ref.ts'
 import { clearBit, countBits, fullBits, hasBit, setBit } from './bits.ts'
-import type { ContentRecord, Segment } from './chunk-index.ts'
+import type { ContentRecord, Segment } from './catalog.ts'
 import { isAbsent } from './system-error.ts'
 
 /** Bundles share few packs: an older prepared version, the newer one, and some more. */
@@ -234,7 +234,7 @@ export class StoredContent {
   }
 }
 
-export const pathOf = ({ contents }: StoreFolders, digest: string): string =>
+const pathOf = ({ contents }: StoreFolders, digest: string): string =>
   join(contents, digest.slice(0, 2), digest.slice(2))
 
 /** Bytes of a file under its final name; undefined where there is none. */

@@ -7,7 +7,7 @@ import type { Digest } from '#base/digest.ts'
 import type { ChunkList } from '#content/chunk-list.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { syncFolder } from './atomic.ts'
-import type { ChunkIndex, IndexChange } from './chunk-index.ts'
+import type { Catalog, IndexChange } from './catalog.ts'
 import type { StoredContent } from './stored-content.ts'
 import { systemError } from './system-error.ts'
 
@@ -22,14 +22,14 @@ export interface Lender {
 }
 
 export class WriteBack {
-  readonly #index: ChunkIndex
+  readonly #index: Catalog
   readonly #store: Lender
   readonly #changed = new Set<StoredContent>()
   #round: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
   #failure: unknown
 
-  constructor(index: ChunkIndex, store: Lender) {
+  constructor(index: Catalog, store: Lender) {
     this.#index = index
     this.#store = store
   }

@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile, chmod } fr
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sha256, type Digest } from '#base/digest.ts'
-import { ChunkIndex } from '#disk/chunk-index.ts'
+import { Catalog } from '#disk/catalog.ts'
 import { FileStore } from '#disk/file-store.ts'
 import { chunkStoreContract, fetchInto, madeBytes, madeContent, type StoreHome } from '../contracts/chunk-store.ts'
 import { atEnd, scratch } from './scratch.ts'
@@ -10,14 +10,14 @@ import { atEnd, scratch } from './scratch.ts'
 interface FileHome extends StoreHome {
   readonly dir: string
   store: FileStore
-  index: ChunkIndex
+  index: Catalog
   restart(): Promise<FileStore>
 }
 
 async function fileHome(dir?: string): Promise<FileHome> {
   const folder = dir ?? (await scratch())
-  const open = async (): Promise<{ index: ChunkIndex; store: FileStore }> => {
-    const index = await ChunkIndex.open(join(folder, 'index'))
+  const open = async (): Promise<{ index: Catalog; store: FileStore }> => {
+    const index = await Catalog.open(join(folder, 'index'))
     return { index, store: await FileStore.open(join(folder, 'contents'), index) }
   }
   const home: FileHome = {

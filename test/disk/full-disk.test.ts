@@ -44,7 +44,7 @@ async function fill(leaving = 0): Promise<void> {
 
 const full = { code: 'DISK_FULL', exitCode: 3 }
 
-describe.skipIf(!isMounted)('a full disk (needs root: sudo npm test)', () => {
+describe.skipIf(!isMounted)('a full disk (run as root, with: apt-get install mount)', () => {
   let home: Home
   const made = async (): Promise<FileStore> => {
     home = await Home.create(join(disk, 'home'))

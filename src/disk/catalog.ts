@@ -1,6 +1,6 @@
 /**
- * The index of a home: which chunks of which content are here, where chunks of equal digest lie, and small notes of other rooms. It says
- * nothing that could not be found again from the files in `contents/`, except the notes; a lost index costs time, not bytes on the line.
+ * The catalog of a home, kept in its folder `index/`: which chunks of which content are here, where chunks of equal digest lie, and small notes of other rooms. It says
+ * nothing that could not be found again from the files in `contents/`, except the notes; a lost one costs time, not bytes on the line.
  *
  * In level, by sublevel: `contents` digest → ContentRecord (JSON), `chunks` 32 bytes of chunk digest → 32 bytes of content digest and
  * u32be index, `notes` key → JSON. Level's own lock is the lock of the home.
@@ -50,7 +50,7 @@ export interface IndexChange {
  */
 const openHere = new Set<string>()
 
-export class ChunkIndex {
+export class Catalog {
   readonly #level: Level
   readonly #contents
   readonly #chunks
@@ -68,7 +68,7 @@ export class ChunkIndex {
   }
 
   /** Opens or makes the index, and holds its lock until `close`. Misconfigured `HOME_LOCKED`, `HOME_DAMAGED`, `HOME_NOT_WRITABLE`; Unavailable `DISK_FULL`. */
-  static async open(folder: string): Promise<ChunkIndex> {
+  static async open(folder: string): Promise<Catalog> {
     const path = await makeFolder(folder)
     if (openHere.has(path)) throw locked(path)
     openHere.add(path)
@@ -79,7 +79,7 @@ export class ChunkIndex {
       openHere.delete(path)
       throw openError(error, path)
     }
-    return new ChunkIndex(level, path)
+    return new Catalog(level, path)
   }
 
   /** All records, as they were written. */

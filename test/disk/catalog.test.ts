@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { utf8 } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
-import { ChunkIndex, type ContentRecord } from '#disk/chunk-index.ts'
+import { Catalog, type ContentRecord } from '#disk/catalog.ts'
 import { atEnd, scratch } from './scratch.ts'
 
-async function opened(dir?: string): Promise<ChunkIndex> {
-  const index = await ChunkIndex.open(join(dir ?? (await scratch()), 'index'))
+async function opened(dir?: string): Promise<Catalog> {
+  const index = await Catalog.open(join(dir ?? (await scratch()), 'index'))
   atEnd(async () => index.close())
   return index
 }
@@ -24,10 +24,10 @@ const record: ContentRecord = {
   dirty: false,
 }
 
-describe('the index', () => {
+describe('the catalog', () => {
   it('keeps records and places over a restart, and forgets what is removed', async () => {
     const dir = await scratch()
-    const index = await ChunkIndex.open(join(dir, 'index'))
+    const index = await Catalog.open(join(dir, 'index'))
     await index.write([{ content, record, places: [{ chunk, index: 70_000 }] }])
     await index.close()
     const again = await opened(dir)
@@ -65,7 +65,7 @@ describe('the index', () => {
 
   it('gives up its lock also where the last writes fail, and says that they did', async () => {
     const dir = await scratch()
-    const index = await ChunkIndex.open(join(dir, 'index'))
+    const index = await Catalog.open(join(dir, 'index'))
     index.onClose(async () => {
       throw new RangeError('the last write failed')
     })
