@@ -1,0 +1,58 @@
+/**
+ * Spellings of a policy's texts inside the programs that we write: CFEngine strings and patterns, and shell words. A text must
+ * come out of the engine exactly as it went in: nothing in it is ever evaluated or ends the string around it.
+ *
+ * CFEngine strings know two escapes, `\\` and `\"`, and no way to write `$(` or `@(` but through its variables const.dollar and
+ * const.at. Function arguments are stricter: with such a variable in them CFEngine does not call the function at all, so paths
+ * with `$(` are refused (`pathFault`) and patterns spell these signs in hexadecimal.
+ */
+
+/** A CFEngine string with its quotes. The text holds no line break and no NUL. */
+export function cfText(text: string): string {
+  const escaped = text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')
+  return `"${escaped.replaceAll(/\$(?=[({])/g, '$(const.dollar)').replaceAll(/@(?=[({])/g, '$(const.at)')}"`
+}
+
+/** One word of a shell command line. The text holds no NUL. */
+export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+/** A pattern that matches exactly this text (PCRE), without `$` and `@` as signs. */
+export function literalPattern(text: string): string {
+  return text
+    .replaceAll(/[\\^.*+?()[\]{}|]/g, String.raw`\$&`)
+    .replaceAll('$', String.raw`\x24`)
+    .replaceAll('@', String.raw`\x40`)
+}
+
+/**
+ * The same pattern (policies are written for JavaScript, engines read PCRE) such that no `$(`, `${`, `@(` or `@{` is in it; undefined
+ * where the two dialects differ: `\u`, and the classes `[]` and `[^]`.
+ */
+export function cfPattern(pattern: string): string | undefined {
+  let result = ''
+  let inClass = false
+  for (let at = 0; at < pattern.length; at += 1) {
+    const sign = pattern.charAt(at)
+    const next = pattern.charAt(at + 1)
+    if (sign === '\\') {
+      if (next === 'u') return undefined
+      result += next === '$' ? String.raw`\x24` : next === '@' ? String.raw`\x40` : `\\${next}`
+      at += 1
+    } else if (sign === '@') result += String.raw`\x40`
+    else if (sign === '$' && inClass) result += String.raw`\x24`
+    else if (sign === '$' && (next === '(' || next === '{')) result += '$(?:)'
+    else {
+      if (sign === '[' && !inClass) {
+        if (/^\[\^?\]/.test(pattern.slice(at))) return undefined
+        inClass = true
+      } else if (sign === ']') inClass = false
+      result += sign
+    }
+  }
+  return result
+}
+
+/** Why a path cannot be said in CFEngine, or undefined. */
+export function pathFault(path: string): string | undefined {
+  return /[$@][({]/.test(path) ? `"${path}" holds a $( or @( that CFEngine would take for a variable.` : undefined
+}

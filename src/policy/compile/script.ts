@@ -1,0 +1,193 @@
+/**
+ * Shell programs for what CFEngine does not do alone: packages, patches, services, processes, commands, reboots. (Its own package
+ * promises need modules that Debian does not install, its services the standard library.) CFEngine runs them as commands.
+ *
+ * `files/N.sh apply|observe`. Exit code: 97 kept, 0 repaired (with `observe`: differs), 1 failed. The last line tells more: `failed: …`,
+ * `skipped: …`, `seen: …`. With `observe` a program changes nothing; it runs the guards of a command, never the command.
+ * Each looks again after it acted: what counts is how the system is, not what a tool returned.
+ */
+import { unreachable } from '#base/assert.ts'
+import { packageShell, patchShell } from './package-script.ts'
+import { shellWord } from './quote.ts'
+import type { CommandResource, ProcessResource, RebootResource, RenderedPolicy, ServiceResource } from '../model.ts'
+import type { PackageResource, PatchResource } from '../model.ts'
+
+export type ScriptResource =
+  | PackageResource
+  | PatchResource
+  | ServiceResource
+  | ProcessResource
+  | CommandResource
+  | RebootResource
+
+export function scriptOf(resource: ScriptResource, { bundle, policy }: RenderedPolicy): string {
+  return `${prelude}\n${bodyOf(resource, bundle, policy.name)}`
+}
+
+function bodyOf(resource: ScriptResource, bundle: string, policy: string): string {
+  switch (resource.kind) {
+    case 'package':
+      return packageShell(resource, bundle)
+    case 'patch':
+      return patchShell(resource)
+    case 'service':
+      return serviceShell(resource)
+    case 'process':
+      return processShell(resource)
+    case 'command':
+      return commandShell(resource)
+    case 'reboot':
+      return resource.when === 'once' ? rebootOnceShell(policy) : rebootNeededShell
+    default:
+      return unreachable(resource)
+  }
+}
+
+function commandShell({ run, unless, onlyIf }: CommandResource): string {
+  return [
+    ...(onlyIf === undefined ? [] : [`quiet sh -c ${shellWord(onlyIf)} || skipped 'onlyIf does not hold'`]),
+    ...(unless === undefined ? [] : [`quiet sh -c ${shellWord(unless)} && kept`]),
+    ...(onlyIf === undefined && unless === undefined
+      ? [`[ "$mode" = apply ] || skipped 'without unless or onlyIf it cannot be observed'`]
+      : [`drift ${shellWord(unless === undefined ? 'onlyIf holds' : 'unless does not hold')}`]),
+    `logged sh -c ${shellWord(run)} && repaired`,
+    `failed "exit code $code"`,
+    '',
+  ].join('\n')
+}
+
+function serviceShell({ name, state, enabled }: ServiceResource): string {
+  return `name=${shellWord(name)} want_state=${state ?? 'any'} want_enabled=${enabled ?? 'any'}
+${serviceFunctions}
+fits && kept
+drift "$(running && echo running || echo stopped), $(enabled && echo enabled || echo disabled)"
+change
+fits && repaired
+failed "it is $(running && echo running || echo stopped), $(enabled && echo enabled || echo disabled)"
+`
+}
+
+/** A pattern that would match us matches the agent too: the program and those above it are never counted. */
+function processShell({ match, state, start }: ProcessResource): string {
+  const find = `pattern=${shellWord(match)}\n${processFunctions}`
+  if (state === 'absent')
+    return `${find}
+pids=$(matching)
+[ -n "$pids" ] || kept
+drift "running as $(echo $pids)"
+quiet kill -TERM $pids
+waited=0
+while pids=$(matching) && [ -n "$pids" ] && [ $waited -lt 25 ]; do sleep 0.2; waited=$((waited + 1)); done
+[ -z "$pids" ] || { quiet kill -KILL $pids; sleep 0.2; pids=$(matching); }
+[ -z "$pids" ] && repaired
+failed "still running as $(echo $pids)"
+`
+  return `${find}
+[ -n "$(matching)" ] && kept
+drift 'not running'
+${
+  start === undefined
+    ? `failed 'not running, and the policy does not say how to start it'`
+    : `setsid sh -c ${shellWord(start)} >/dev/null 2>&1 </dev/null &
+waited=0
+until [ -n "$(matching)" ] || [ $waited -ge 25 ]; do sleep 0.2; waited=$((waited + 1)); done
+[ -n "$(matching)" ] && repaired
+failed 'started, but it does not run'`
+}
+`
+}
+
+/** Once for each name of a policy: publishing another version of it must not restart the fleet again. */
+function rebootOnceShell(policy: string): string {
+  return `${rebootFunctions}
+marker="\${GRAPEVINE_STATE:?}/rebooted-"${shellWord(policy)}
+[ -e "$marker" ] && kept
+drift 'not rebooted yet'
+: >"$marker" || failed 'the note of the reboot cannot be written'
+reboot_soon && repaired
+rm -f "$marker"
+failed 'shutdown refused'
+`
+}
+
+const prelude = `#!/bin/sh
+mode=\${1:-observe}
+kept() { exit 97; }
+repaired() { exit 0; }
+failed() { printf 'failed: %s\\n' "$*"; exit 1; }
+skipped() { printf 'skipped: %s\\n' "$*"; exit 97; }
+drift() { [ "$mode" = apply ] && return 0; printf 'seen: %s\\n' "$*"; exit 0; }
+quiet() { "$@" >/dev/null 2>&1 </dev/null; }
+# Through a file: a daemon that the command leaves behind must not hold the agent's pipe open, and the end is what tells.
+logged() {
+  log=$(mktemp "\${GRAPEVINE_SCRATCH:-/tmp}/output.XXXXXX") || failed 'no room for its output'
+  "$@" >"$log" 2>&1 </dev/null
+  code=$?
+  tail -c 2000 "$log"
+  echo
+  rm -f "$log"
+  return $code
+}`
+
+const serviceFunctions = `if [ -d /run/systemd/system ]; then
+  running() { quiet systemctl is-active -- "$name"; }
+  enabled() { quiet systemctl is-enabled -- "$name"; }
+  to_state() { logged systemctl "$1" -- "$name"; }
+  to_enabled() { logged systemctl "$1" -- "$name"; }
+else
+  running() { quiet service "$name" status; }
+  enabled() { for link in /etc/rc[2345].d/S??"$name"; do [ -e "$link" ] && return 0; done; return 1; }
+  to_state() { logged service "$name" "$1"; }
+  to_enabled() {
+    if quiet command -v update-rc.d; then logged update-rc.d "$name" defaults; logged update-rc.d "$name" "$1"
+    else logged chkconfig "$name" "$([ "$1" = enable ] && echo on || echo off)"; fi
+  }
+fi
+fits() {
+  case $want_state in running) running || return 1 ;; stopped) running && return 1 ;; esac
+  case $want_enabled in true) enabled || return 1 ;; false) enabled && return 1 ;; esac
+  return 0
+}
+change() {
+  case $want_enabled in
+    true) enabled || to_enabled enable ;;
+    false) enabled && to_enabled disable ;;
+  esac
+  case $want_state in
+    running) running || to_state start ;;
+    stopped) running && to_state stop ;;
+  esac
+}`
+
+const processFunctions = `matching() {
+  seen=$(ps -eo pid=,ppid=,args=)
+  ours=" $$ 1 "
+  above=$PPID
+  while [ -n "$above" ] && [ "$above" -gt 1 ]; do
+    ours="$ours$above "
+    above=$(printf '%s\\n' "$seen" | awk -v pid="$above" '$1 == pid { print $2; exit }')
+  done
+  printf '%s\\n' "$seen" | sed 's/^ *[0-9]* *[0-9]* *//' | grep -nP -e "$pattern" | cut -d: -f1 | while read -r at; do
+    printf '%s\\n' "$seen" | awk -v at="$at" -v ours="$ours" -v ps="ps -eo pid=,ppid=,args=" '
+      NR == at && !index(ours, " " $1 " ") && !index($0, ps) { print $1; exit }'
+  done
+}`
+
+const rebootFunctions = `reboot_soon() {
+  if [ -d /run/systemd/system ]; then logged shutdown -r +1 'Grapevine: the policy wants a reboot'
+  else quiet command -v shutdown || return 1; setsid shutdown -r +1 'Grapevine: the policy wants a reboot' >/dev/null 2>&1 </dev/null & fi
+}`
+
+const rebootNeededShell = `${rebootFunctions}
+needed() {
+  [ -e /var/run/reboot-required ] && return 0
+  if quiet command -v needs-restarting; then quiet needs-restarting -r; [ $? = 1 ] && return 0; fi
+  if quiet command -v zypper; then quiet zypper needs-rebooting; [ $? = 102 ] && return 0; fi
+  return 1
+}
+needed || kept
+[ -e /run/systemd/shutdown/scheduled ] && kept
+drift 'a reboot is outstanding'
+reboot_soon && repaired
+failed 'shutdown refused'
+`
