@@ -1,11 +1,10 @@
 /**
- * The libp2p host of a member, as the protocol's Links (protocol/link.ts): TCP, TLS first and noise accepted, yamux with small windows. The
+ * The libp2p host of a member, as the protocol's Links (protocol/link.ts): TCP, TLS 1.3, yamux with small windows. The
  * only file that builds libp2p; settings are those that a lab showed to be needed with libp2p 3.3 (decisions/).
  */
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
-import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { GossipSubComponents } from '@libp2p/gossipsub'
@@ -52,7 +51,7 @@ export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mes
       start: false,
       addresses: { listen: init.listen.map((address) => multiaddr(address).toString()) },
       transports: [tcp()],
-      connectionEncrypters: [tls(), noise()],
+      connectionEncrypters: [tls()],
       streamMuxers: [
         yamux({ streamOptions: { initialStreamWindowSize: windowBytes, maxStreamWindowSize: windowBytes } }),
       ],

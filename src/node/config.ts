@@ -5,8 +5,9 @@
 import { homedir, hostname } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { LineCounter, isMap, isScalar, parseDocument } from 'yaml'
-import * as z from 'zod'
 import { Misconfigured } from '#base/errors.ts'
+import { fieldsAt, GuardFailed, isFields, listAt, oneOfAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
+import { parseDuration } from '#base/time.ts'
 import type { Address } from '#protocol/link.ts'
 
 /** One port for everything between members: one firewall rule (interfaces, "Ports and directions"). */
@@ -15,19 +16,6 @@ export const portDefault = 47_100
 export const listenDefault = `/ip4/0.0.0.0/tcp/${portDefault}` as Address
 /** An hour for one run of an engine: package installations on a slow disk take most of one. */
 const applyTimeoutDefault = 'PT1H'
-
-const address = z.string().regex(/^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(?:\/p2p\/\w+)?$/)
-const fact = z.union([z.string().max(1024), z.number(), z.boolean()])
-
-const schema = z.strictObject({
-  listen: z.array(address).max(8).optional(),
-  bootstrap: z.array(address).max(64).optional(),
-  lan: z
-    .strictObject({ discovery: z.boolean().optional(), port: z.number().int().min(1).max(65_535).optional() })
-    .optional(),
-  facts: z.record(z.string().regex(/^[a-z][a-z0-9_]{0,62}$/i), fact).optional(),
-  engine: z.strictObject({ timeout: z.string().optional(), pretendRoot: z.string().optional() }).optional(),
-})
 
 export interface Config {
   readonly listen: readonly Address[]
@@ -48,14 +36,12 @@ export function parseConfig(text: string, path: string): Config {
   const document = parseDocument(text, { lineCounter: lines })
   const [fault] = document.errors
   if (fault) throw invalid(path, lines, fault.pos[0], fault.message.split('\n')[0] ?? 'no YAML')
-  const parsed = schema.safeParse(document.toJS() ?? {})
-  if (parsed.success) return withDefaults(parsed.data)
-  const [issue] = parsed.error.issues
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const at = [...(issue?.path ?? []), ...(unknown === undefined ? [] : [unknown])]
-  const message =
-    unknown === undefined ? `${at.join('.')}: ${issue?.message ?? 'not understood'}` : `"${at.join('.')}" is no setting`
-  throw invalid(path, lines, offsetOf(document.contents, at), message)
+  try {
+    return configOf(document.toJS() ?? {})
+  } catch (error) {
+    if (!(error instanceof GuardFailed)) throw error
+    throw invalid(path, lines, offsetOf(document.contents, error.path.split('.')), error.message)
+  }
 }
 
 /** What `init` and `join` write: given values, and the other settings as comments. */
@@ -103,14 +89,65 @@ export function machineName(given: string | undefined): string {
   return name === '' ? 'unnamed' : name
 }
 
-function withDefaults(given: z.infer<typeof schema>): Config {
+const settings = {
+  '': ['listen', 'bootstrap', 'lan', 'facts', 'engine'],
+  lan: ['discovery', 'port'],
+  engine: ['timeout', 'pretendRoot'],
+}
+const addressPattern = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(?:\/p2p\/\w+)?$/
+const factNamePattern = /^[a-z][a-z0-9_]{0,62}$/i
+
+/** By hand: a schema library would cost an idle daemon more memory than all of its own state. Throws GuardFailed. */
+function configOf(value: unknown): Config {
+  const fields = sectionAt({ '': value }, '')
+  const lan = sectionAt(fields, 'lan')
+  const engine = sectionAt(fields, 'engine')
+  const timeout = own(engine, 'timeout')
+  if (timeout !== undefined && (typeof timeout !== 'string' || parseDuration(timeout) === undefined))
+    throw new GuardFailed('engine.timeout', 'a duration such as PT1H or 30m')
+  const discovery = own(lan, 'discovery')
+  const pretendRoot = own(engine, 'pretendRoot')
   return {
-    listen: (given.listen ?? [listenDefault]) as Address[],
-    bootstrap: (given.bootstrap ?? []) as Address[],
-    lan: { discovery: given.lan?.discovery ?? true, port: given.lan?.port ?? portDefault },
-    facts: given.facts ?? {},
-    engine: { timeout: given.engine?.timeout ?? applyTimeoutDefault, pretendRoot: given.engine?.pretendRoot },
+    listen: addressesAt(fields, 'listen', 8) ?? [listenDefault],
+    bootstrap: addressesAt(fields, 'bootstrap', 64) ?? [],
+    lan: {
+      discovery: discovery === undefined || oneOfAt(String(discovery), 'lan.discovery', ['true', 'false']) === 'true',
+      port: own(lan, 'port') === undefined ? portDefault : wholeAt(own(lan, 'port'), 'lan.port', 1, 65_535),
+    },
+    facts: factsAt(own(fields, 'facts')),
+    engine: {
+      timeout: typeof timeout === 'string' ? timeout : applyTimeoutDefault,
+      pretendRoot: pretendRoot === undefined ? undefined : textAt(pretendRoot, 'engine.pretendRoot', 4096),
+    },
   }
+}
+
+function sectionAt(parent: Fields, name: keyof typeof settings): Fields {
+  const value = own(parent, name)
+  if (value === undefined || value === null) return {}
+  const fields = fieldsAt(value, name === '' ? 'config.yaml' : name)
+  for (const key of Object.keys(fields))
+    if (!settings[name].includes(key))
+      throw new GuardFailed(name === '' ? key : `${name}.${key}`, `one of the settings ${settings[name].join(', ')}`)
+  return fields
+}
+
+function addressesAt(fields: Fields, name: string, max: number): Address[] | undefined {
+  const value = own(fields, name)
+  if (value === undefined || value === null) return undefined
+  return listAt(value, name, max).map((item) => textAt(item, name, 256, addressPattern) as Address)
+}
+
+function factsAt(value: unknown): Config['facts'] {
+  if (value === undefined || value === null) return {}
+  if (!isFields(value)) throw new GuardFailed('facts', 'names and values')
+  for (const [name, fact] of Object.entries(value)) {
+    const isPlain =
+      typeof fact === 'number' || typeof fact === 'boolean' || (typeof fact === 'string' && fact.length <= 1024)
+    if (!factNamePattern.test(name) || !isPlain)
+      throw new GuardFailed(`facts.${name}`, 'a word, and a text, number or yes/no')
+  }
+  return value as Config['facts']
 }
 
 function invalid(path: string, lines: LineCounter, offset: number, message: string): Misconfigured {
