@@ -37,7 +37,7 @@ export interface ChunkPlace {
   readonly index: number
 }
 
-export interface IndexChange {
+export interface CatalogChange {
   readonly content: Digest
   /** Undefined removes it. */
   readonly record: ContentRecord | undefined
@@ -88,7 +88,7 @@ export class Catalog {
   }
 
   /** Writes all changes or none, in the order of calls. `soon` survives the death of the process, not a power failure. */
-  async write(changes: readonly IndexChange[], durable: 'now' | 'soon' = 'now'): Promise<void> {
+  async write(changes: readonly CatalogChange[], durable: 'now' | 'soon' = 'now'): Promise<void> {
     const contents = this.#contents
     const chunks = this.#chunks
     const done = this.#writes.then(() =>

@@ -69,8 +69,10 @@ export class FileStore implements ChunkStore {
     if (ref.list) await this.flush()
     return this.#change(ref.digest, async () => {
       const known = this.#contents.get(ref.digest)
-      const content = known && isSameRef(known.ref, ref) ? known : await this.#discover(ref, list, known)
+      const content = known && isSameRef(known.ref, ref) ? known : await this.#discover(ref, known)
       if (content.isUnsure) await content.scan(list)
+      // What is missing is written into a part, never into a file that others may be linked to.
+      if (content.where !== 'part' && !content.isComplete) await content.salvage(list)
       this.#contents.set(ref.digest, content)
       await this.#reuse(content, list)
       // It says so until a clean end: whatever comes from now on may be on disk before it is in the index.
@@ -292,13 +294,13 @@ export class FileStore implements ChunkStore {
     return this.#lists.put(ref, ChunkList.decode(bytes, ref))
   }
 
-  /** A content that the index does not know, or knows by another list: what of it lies in its files. */
-  async #discover(ref: ContentRef, list: ChunkList, known: StoredContent | undefined): Promise<StoredContent> {
+  /** A content that the catalog does not know, or knows by another list: its files are looked through. */
+  async #discover(ref: ContentRef, known: StoredContent | undefined): Promise<StoredContent> {
     const content = new StoredContent(this.#folders, ref)
-    content.where = known?.where ?? ((await sizeOf(content.path)) === ref.length ? 'file' : 'part')
+    content.where = known?.where ?? 'part'
     content.layouts = known?.layouts ?? []
-    await content.scan(list)
-    if (content.where !== 'part' && !content.isComplete) await content.salvage(list)
+    await content.checkPresence()
+    content.isUnsure = true
     return content
   }
 

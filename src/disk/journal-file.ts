@@ -6,7 +6,7 @@
  *
  * A last line that is torn is dropped. A damaged line before others is no torn write, and nobody guesses what it said.
  */
-import { open, truncate } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { assert } from '#base/assert.ts'
 import { concatBytes, textOf, utf8 } from '#base/bytes.ts'
@@ -35,7 +35,7 @@ export class JournalFile {
     this.#bytesKept = bytes
   }
 
-  /** Reads the journal and cuts off a torn last line. Misconfigured `JOURNAL_DAMAGED` for a damaged line before others; nothing is changed then. */
+  /** Reads the journal, and changes nothing: a torn last line goes with the next entry. Misconfigured `JOURNAL_DAMAGED` for a damaged line before others. */
   static async open(path: string): Promise<JournalFile> {
     const bytes = (await readIfThere(path)) ?? new Uint8Array()
     const entries: unknown[] = []
@@ -50,9 +50,6 @@ export class JournalFile {
       }
       // Only the last line can be torn: a write that never ended has nothing behind it.
       if (end !== -1 && end + 1 < bytes.byteLength) throw damaged(path, number)
-      await truncate(path, good).catch((error: unknown) => {
-        throw systemError(error, path)
-      })
       break
     }
     return new JournalFile(path, entries, good)
@@ -70,6 +67,8 @@ export class JournalFile {
       try {
         const file = await open(this.#path, 'a', 0o600)
         try {
+          // What lies beyond is torn; what is missing, somebody removed.
+          this.#bytes = Math.min(this.#bytes, (await file.stat()).size)
           await file.truncate(this.#bytes)
           await file.writeFile(line)
           await file.datasync()

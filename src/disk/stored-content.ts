@@ -130,9 +130,18 @@ export class StoredContent {
     return undefined
   }
 
-  /** Forgets a complete content whose files somebody removed. Only sizes are looked at: what else may be wrong is found by reading. */
+  /**
+   * Compares what the catalog remembers with what is on disk, by sizes alone: whether a crash came between the last chunk and its writing
+   * down, or somebody removed the files. What else may be wrong is found by reading.
+   */
   async checkPresence(): Promise<void> {
-    if (this.where === 'part' || this.size === 0) return
+    if (this.size === 0) return
+    if (this.where === 'part') {
+      const isFinished = (await sizeOf(this.partPath)) === undefined && (await sizeOf(this.path)) === this.ref.length
+      if (isFinished) this.where = 'file'
+      this.isUnsure ||= isFinished
+      return
+    }
     for (const segments of this.#places()) {
       const ends = [segments[0], segments.at(-1)].filter((segment) => segment !== undefined)
       const sizes = await Promise.all(ends.map(({ path }) => sizeOf(path)))

@@ -7,7 +7,7 @@ import type { Digest } from '#base/digest.ts'
 import type { ChunkList } from '#content/chunk-list.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { syncFolder } from './atomic.ts'
-import type { Catalog, IndexChange } from './catalog.ts'
+import type { Catalog, CatalogChange } from './catalog.ts'
 import type { StoredContent } from './stored-content.ts'
 import { systemError } from './system-error.ts'
 
@@ -72,7 +72,7 @@ export class WriteBack {
       // What a content has become meanwhile is what is written: the index takes changes in the order they are handed in.
       const changes = settled
         .filter(({ content }) => this.#store.isHeld(content))
-        .map(({ content, have, places }): IndexChange => {
+        .map(({ content, have, places }): CatalogChange => {
           return { content: content.ref.digest, record: content.record(have), places }
         })
       if (changes.length > 0) await this.#index.write(changes)

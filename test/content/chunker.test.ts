@@ -28,6 +28,22 @@ describe('the chunker', () => {
     )
   })
 
+  it('a cut is found where a piece ends just before it, within the bytes that the hash still sees', () => {
+    const bytes = madeBytes('just before', 600_000)
+    const whole = cut([bytes])
+    const ends = whole.map(
+      (
+        (at) => (chunk) =>
+          (at += chunk.byteLength)
+      )(0),
+    )
+    for (const before of [1, 2, 9, 31]) {
+      const places = [0, ...ends.map((end) => end - before), 600_000]
+      const pieces = places.slice(1).map((end, index) => bytes.subarray(places[index], end))
+      expect(digests(cut(pieces))).toEqual(digests(whole))
+    }
+  })
+
   it('the chunks laid end to end are the content', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200_000, size: 'max' }), (bytes) => {

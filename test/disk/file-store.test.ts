@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile, chmod } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile, chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sha256, type Digest } from '#base/digest.ts'
@@ -113,6 +113,21 @@ describe('a store on files', () => {
     if (ref.list) await after.store.open(ref.list)
     expect((await after.store.open(ref)).complete).toBe(true)
     expect(await after.store.readWhole(ref.digest, 400_000)).toEqual(bytes)
+  })
+
+  it('a process that is killed between the last name and its writing down loses nothing', async () => {
+    const home = await fileHome()
+    const { ref, origin } = await madeContent(madeBytes('killed between', 200_000))
+    await fetchInto(home.store, ref, origin)
+    const image = await scratch()
+    await cp(home.dir, image, { recursive: true })
+    await rename(`${pathIn(image, ref.digest)}.part`, pathIn(image, ref.digest))
+    const { store } = await fileHome(image)
+    if (ref.list) await store.open(ref.list)
+    expect((await store.open(ref)).complete).toBe(true)
+    await store.flush()
+    expect((await store.read(ref.digest, 0))?.byteLength).toBeGreaterThan(0)
+    expect(store.holding(ref.digest)?.complete).toBe(true)
   })
 
   it('a chunk that is claimed and not there is missing, not served', async () => {

@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { Unavailable } from '#base/errors.ts'
+import { ChunkList } from '#content/chunk-list.ts'
+import type { Catalog, CatalogChange } from '#disk/catalog.ts'
+import { StoredContent } from '#disk/stored-content.ts'
+import { WriteBack } from '#disk/write-back.ts'
+import { madeBytes, madeContent } from '../contracts/chunk-store.ts'
+import { scratch } from './scratch.ts'
+
+/** A content of one chunk that was stored and not written down yet, and a catalog that fails as often as it is told. */
+async function stored(
+  failures: number,
+): Promise<{ content: StoredContent; back: WriteBack; written: CatalogChange[] }> {
+  const root = await scratch()
+  const { ref, bytes } = await madeContent(madeBytes('written back', 1_000))
+  const content = new StoredContent({ contents: join(root, 'contents'), root }, ref)
+  await content.write(ChunkList.single(ref), 0, bytes)
+  const written: CatalogChange[] = []
+  const catalog = {
+    write: async (changes: readonly CatalogChange[]) => {
+      if (failures-- > 0) throw new Unavailable('DISK_FULL', { message: 'No space is left.' })
+      written.push(...changes)
+    },
+  } as unknown as Catalog
+  const back = new WriteBack(catalog, {
+    change: async (_, act) => act(),
+    listOf: async () => ChunkList.single(ref),
+    isHeld: () => true,
+  })
+  return { content, back, written }
+}
+
+describe('writing back', () => {
+  it('what could not be written down is written down the next time', async () => {
+    const { content, back, written } = await stored(1)
+    back.touch(content)
+    await expect(back.flush()).rejects.toMatchObject({ code: 'DISK_FULL' })
+    await back.flush()
+    expect(written).toMatchObject([{ record: { have: 'AQ', where: 'file', dirty: false } }])
+    await back.flush()
+    expect(written).toHaveLength(1)
+  })
+
+  it('a round of its own that failed is told once, to whoever stores next', async () => {
+    const { content, back, written } = await stored(1)
+    back.touch(content)
+    await expect.poll(() => attempt(back)).toBe('DISK_FULL')
+    expect(attempt(back)).toBe('nothing')
+    await back.flush()
+    expect(written).toHaveLength(1)
+  })
+})
+
+function attempt(back: WriteBack): string {
+  try {
+    back.throwFailure()
+    return 'nothing'
+  } catch (error) {
+    return error instanceof Unavailable ? error.code : 'another'
+  }
+}
