@@ -27,9 +27,7 @@ export function madeBytes(label: string, length: number): Uint8Array {
 }
 
 /** A content as its origin has it, with all its chunks at hand. */
-export async function madeContent(
-  bytes: Uint8Array,
-): Promise<{
+export async function madeContent(bytes: Uint8Array): Promise<{
   ref: ContentRef
   bytes: Uint8Array
   list: ChunkList
