@@ -4,11 +4,11 @@
  *
  * - each run has a working folder of its own (CFENGINE_TEST_OVERRIDE_WORKDIR, honoured for root and others alike by 3.21, in place
  *   of /var/lib/cfengine3 and ~/.cfagent), so members on one machine do not meet. It has no key, without which the failsafe
- *   policy stops at its first promise, and it holds the programs that cf-agent looks for in its `bin`.
+ *   policy stops at its first promise, and it holds the programs that cf-agent looks for in its `bin`. It lies beside the bundle's
+ *   versions, as does what a policy must remember longer than a version lives (GRAPEVINE_STATE: a reboot that was made).
  * - `apply` and `observe` pass the policy through cf-promises first, and a run that names the failsafe policy is no result.
  */
-import { access, constants, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { access, constants, mkdir, mkdtemp, readFile, readdir, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Negative, Unavailable } from '#base/errors.ts'
 import type { Finding } from '#facts/finding.ts'
@@ -96,7 +96,9 @@ export class CfengineEngine implements Engine {
     if (!programs) throw missing()
     const { raw } = list ?? (await readList(run))
     const policy = raw === null ? join(run.directory, 'policy.cf') : join(run.bundle, raw)
-    const path = await mkdtemp(join(tmpdir(), 'grapevine-cfengine-'))
+    const beside = dirname(run.bundle)
+    await removeStale(beside)
+    const path = await mkdtemp(join(beside, `.cfengine-${process.pid}-`))
     try {
       await mkdir(join(path, 'bin'))
       await symlink(programs.agent, join(path, 'bin', 'cf-agent'))
@@ -153,7 +155,6 @@ class WorkFolder {
       timeoutMs,
       ...(signal ? { signal } : {}),
       cwd: '/',
-      // The state outlives versions of the bundle: it lies beside them.
       env: {
         CFENGINE_TEST_OVERRIDE_WORKDIR: this.#path,
         GRAPEVINE_SCRATCH: this.#path,
@@ -189,6 +190,14 @@ async function find(program: string, places: readonly string[]): Promise<string 
     }
   }
   return undefined
+}
+
+/** A home has one owner, so the work folders of other processes are those of a daemon that was killed. */
+async function removeStale(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /^\.cfengine-(\d+)-/.exec(name)?.[1]
+    if (pid !== undefined && Number(pid) !== process.pid) await rm(join(folder, name), { recursive: true, force: true })
+  }
 }
 
 async function readList(run: EngineRun): Promise<ResourceList> {

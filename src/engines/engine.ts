@@ -10,7 +10,7 @@ export type EngineName = 'cfengine' | 'ansible' | 'puppet' | 'pretend'
 export interface EngineRun {
   /** Absolute path of the compiled policy: `bundles/<name>/<version>/compiled/<engine>`. Never written by the engine. */
   readonly directory: string
-  /** Absolute path of the prepared bundle, which compiled policies refer to. */
+  /** Absolute path of the prepared bundle, which compiled policies refer to. Engines work and remember in the folder above it. */
   readonly bundle: string
   /** The bundle's name, for findings. */
   readonly name: string

@@ -111,6 +111,8 @@ failed 'shutdown refused'
 }
 
 const prelude = `#!/bin/sh
+# The agent runs with 077, which is not what installers and commands expect.
+umask 022
 mode=\${1:-observe}
 kept() { exit 97; }
 repaired() { exit 0; }
