@@ -85,7 +85,8 @@ export class Head {
   /** Gossip reaches who was there when it was sent; who was brought up later passes it on to the neighbours of its site itself. */
   spread(turn: Turn, neighbours: readonly Neighbour[]): void {
     const ours = this.#self.set.versions()
-    for (const neighbour of neighbours) if (neighbour.versions && isNewer(ours, neighbour.versions)) this.tell(turn, neighbour)
+    for (const neighbour of neighbours)
+      if (neighbour.versions && isNewer(ours, neighbour.versions)) this.tell(turn, neighbour)
   }
 
   /** Asks for what we lack, once at a time per link. */

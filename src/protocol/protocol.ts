@@ -46,6 +46,7 @@ export class Protocol {
   readonly #reports: Reports
   /** Where neighbours say they listen, from their hello until they are established. */
   readonly #hellos = new Map<LinkId, Extract<Message, { t: 'hello' }>>()
+  #started = false
 
   constructor({ self, known, now }: ProtocolInit) {
     this.self = self
@@ -79,6 +80,7 @@ export class Protocol {
   }
 
   nextWake(): Instant | undefined {
+    if (!this.#started) return undefined
     return earliest(
       this.#admission.nextWake(),
       this.#head.nextWake(),
@@ -116,6 +118,7 @@ export class Protocol {
   #take(turn: Turn, input: ProtocolInput): void {
     switch (input.type) {
       case 'started':
+        this.#started = true
         this.#admission.listen(input.addresses)
         this.#uplink.started(turn)
         this.#roster.started(turn, input.bootstrap ?? [])
@@ -177,6 +180,8 @@ export class Protocol {
 
   /** What follows from any change: who acts, whom to dial, what to ask for. */
   #settle(turn: Turn): void {
+    // Before the network is there nobody can be dialled: a dial that nobody carries out would never end.
+    if (!this.#started) return
     const before = this.#uplink.standing
     this.#uplink.update(turn)
     const standing = this.#uplink.standing
@@ -251,7 +256,8 @@ export class Protocol {
           this.#metadataChanged(turn)
           this.#head.spread(turn, this.neighbours.list('inside'))
         }
-        if (absorbed.type === 'refused' && !isBlameless(absorbed.code)) this.#admission.strike(turn, neighbour, absorbed.code)
+        if (absorbed.type === 'refused' && !isBlameless(absorbed.code))
+          this.#admission.strike(turn, neighbour, absorbed.code)
         else if (asksForMore(absorbed)) this.#head.ask(turn, neighbour)
         return
       }
