@@ -139,12 +139,12 @@ describe('finding neighbours: each path alone is enough', () => {
     await bench.ask('origin', ['publish', await bench.policy('banner', files())])
     await bench.ask(home, ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
   }
-  const noDiscovery = 'listen: ["/ip4/127.0.0.1/tcp/0"]\nlan: { discovery: false }\n'
+  const noDiscovery = (home: string): string => `${scratchConfig(home)}lan: { discovery: false }\n`
 
   it('LAN discovery', async () => {
     await bench.origin('origin', ['--site', 'berlin'])
     await bench.daemon('origin')
-    await bench.member('client', 'berlin')
+    await bench.member('client', 'berlin', { config: scratchConfig('client') })
     await bench.daemon('client')
     await publishAndWait('client')
   }, 45_000)
@@ -152,7 +152,7 @@ describe('finding neighbours: each path alone is enough', () => {
   it("the token's addresses", async () => {
     await bench.origin()
     const origin = await bench.daemon('origin')
-    await bench.member('client', 'berlin', { addresses: [origin.address], config: noDiscovery })
+    await bench.member('client', 'berlin', { addresses: [origin.address], config: noDiscovery('client') })
     await bench.daemon('client')
     await publishAndWait('client')
   }, 45_000)
@@ -160,10 +160,10 @@ describe('finding neighbours: each path alone is enough', () => {
   it('the roster that members hand out, and addresses learned survive a restart', async () => {
     await bench.origin()
     const origin = await bench.daemon('origin')
-    await bench.member('relay', 'berlin', { role: 'relay', addresses: [origin.address], config: noDiscovery })
+    await bench.member('relay', 'berlin', { role: 'relay', addresses: [origin.address], config: noDiscovery('relay') })
     const relay = await bench.daemon('relay')
     for (const name of ['anna', 'ben']) {
-      await bench.member(name, 'berlin', { config: noDiscovery })
+      await bench.member(name, 'berlin', { config: noDiscovery(name) })
       await bench.daemon(name, ['--bootstrap', relay.address])
     }
     await until('anna and ben know each other', async () =>

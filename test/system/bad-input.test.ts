@@ -1,0 +1,205 @@
+/** What users get wrong, and what the world does: each has its own code, its documented exit code, and leaves what was there intact. */
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Bench } from '../support/program.ts'
+
+let bench: Bench
+beforeEach(async () => {
+  bench = await Bench.make()
+})
+afterEach(() => bench.end())
+
+interface Failure {
+  readonly code: number
+  readonly error: { readonly code: string; readonly message: string; readonly next: string | null }
+}
+
+async function failure(args: readonly string[], home?: string): Promise<Failure> {
+  const answer = await bench.run([...args, '--json', ...(home === undefined ? [] : ['--home', bench.path(home)])])
+  expect(answer.stderr).not.toContain('our mistake')
+  return { code: answer.code, error: (answer.json['error'] ?? {}) as unknown as Failure['error'] }
+}
+
+const good = { 'policy.yaml': 'policy: web\nresources:\n  - directory: { path: /srv/app }\n' }
+
+describe('a faulty policy', () => {
+  it('is told with file, line and column, all faults at once, and publishes nothing', async () => {
+    await bench.origin()
+    const dir = await bench.policy('bad', {
+      'policy.yaml':
+        'policy: web\nresorces:\n  - directory: { path: /srv/app }\nresources:\n  - file: { path: /etc/x, mode: 0644, source: gone.txt }\n  - pakage: { name: nginx }\n',
+    })
+    const text = await bench.run(['check', dir])
+    expect(text.code).toBe(1)
+    expect(text.stdout).toMatch(/policy\.yaml:2:1: .*resorces.*resources/)
+    expect(text.stdout).toMatch(/policy\.yaml:5:\d+: /)
+    expect(text.stdout).toMatch(/policy\.yaml:6:5: .*pakage.*package/)
+    const published = await bench.run(['publish', dir, '--json', '--home', bench.path('origin')])
+    expect([published.code, (published.json['problems'] as unknown as unknown[]).length > 2]).toEqual([1, true])
+    expect((await bench.status('origin')).release).toBe(1)
+  })
+
+  it.each([
+    ['an empty policy.yaml', { 'policy.yaml': '' }, 'POLICY_EMPTY'],
+    [
+      'a file that the policy names and that is empty',
+      { ...good, 'policy.yaml': 'policy: web\nresources:\n  - file: { path: /etc/x, source: x }\n', 'files/x': '' },
+      'POLICY_FILE_EMPTY',
+    ],
+    ['an empty package', { ...good, 'packages/a.deb': '' }, 'POLICY_FILE_EMPTY'],
+    [
+      'a path that leaves the bundle',
+      { 'policy.yaml': 'policy: web\nresources:\n  - file: { path: /etc/x, source: ../../etc/shadow }\n' },
+      'POLICY_PATH_LEAVES',
+    ],
+    ['an unknown key', { 'policy.yaml': 'policy: web\nresources: []\nwindow: []\n' }, 'POLICY_KEY_UNKNOWN'],
+    [
+      'an engine that is not built yet',
+      { 'policy.yaml': 'policy: web\nengine: puppet\nresources:\n  - directory: { path: /srv }\n' },
+      'COMPILE_ENGINE_UNSUPPORTED',
+    ],
+  ])('%s is told by its own code', async (_what, files, code) => {
+    const answer = await bench.run(['check', await bench.policy('bad', files), '--json'])
+    expect(answer.code).toBe(1)
+    const problems = answer.json['problems'] as unknown as { code: string; line: number; column: number }[]
+    expect(problems.map((problem) => problem.code)).toContain(code)
+    expect(problems.every(({ line, column }) => line >= 1 && column >= 1)).toBe(true)
+  })
+
+  it('a symlink in the folder is refused, by name', async () => {
+    const dir = await bench.policy('bad', good)
+    await mkdir(`${dir}/files`)
+    await symlink('/etc/passwd', `${dir}/files/passwd`)
+    expect(await failure(['check', dir])).toMatchObject({ code: 1, error: { code: 'TREE_SYMLINK' } })
+  })
+
+  it('a folder without a policy, and no folder at all', async () => {
+    expect(await failure(['check', await bench.policy('none', { 'notes.txt': 'x' })])).toMatchObject({
+      code: 2,
+      error: { code: 'POLICY_MISSING' },
+    })
+    expect((await failure(['check', bench.path('nowhere')])).code).toBeGreaterThan(0)
+  })
+
+  it('two folders with one policy name are refused, and nothing is published', async () => {
+    await bench.origin()
+    const [one, two] = [await bench.policy('one', good), await bench.policy('two', good)]
+    expect(await failure(['publish', one, two], 'origin')).toMatchObject({ code: 2, error: { code: 'PUBLISH_TWINS' } })
+    expect((await bench.status('origin')).release).toBe(1)
+  })
+})
+
+describe('a home', () => {
+  it('that is not there, is there already, or holds something else', async () => {
+    expect(await failure(['status'], 'nowhere')).toMatchObject({ code: 2, error: { code: 'HOME_NOT_FOUND' } })
+    await bench.origin()
+    expect(await failure(['init', '--fleet', 'acme'], 'origin')).toMatchObject({
+      code: 2,
+      error: { code: 'HOME_EXISTS' },
+    })
+    await mkdir(bench.path('mine'))
+    await writeFile(bench.path('mine', 'diary.txt'), 'dear diary')
+    expect(await failure(['init', '--fleet', 'acme'], 'mine')).toMatchObject({
+      code: 2,
+      error: { code: 'HOME_NOT_EMPTY' },
+    })
+    expect(await readdir(bench.path('mine'))).toEqual(['diary.txt'])
+  })
+
+  it('on which a daemon runs takes no second one', async () => {
+    await bench.origin()
+    await bench.daemon('origin')
+    expect(await failure(['run'], 'origin')).toMatchObject({ code: 2, error: { code: 'HOME_LOCKED' } })
+  })
+
+  it('whose keys others can read, or whose keys are damaged, is not used', async () => {
+    await bench.origin()
+    await chmod(bench.path('origin', 'keys', 'root'), 0o644)
+    expect(await failure(['status'], 'origin')).toMatchObject({ code: 2, error: { code: 'KEY_PERMISSIONS' } })
+    await chmod(bench.path('origin', 'keys', 'root'), 0o600)
+    const key = await readFile(bench.path('origin', 'keys', 'root'))
+    await writeFile(bench.path('origin', 'keys', 'root'), key.subarray(0, 20))
+    expect(await failure(['status'], 'origin')).toMatchObject({ code: 2, error: { code: 'KEY_DAMAGED' } })
+    await writeFile(bench.path('origin', 'keys', 'root'), key)
+    expect((await bench.status('origin')).release).toBe(1)
+  })
+
+  it('that lost its identity or its signed metadata says so, and is left as it is', async () => {
+    await bench.origin()
+    await rm(bench.path('origin', 'trust', 'membership'))
+    expect(await failure(['status'], 'origin')).toMatchObject({ code: 2, error: { code: 'HOME_DAMAGED' } })
+  })
+
+  it('with a faulty config.yaml names the line', async () => {
+    await bench.origin()
+    await writeFile(bench.path('origin', 'config.yaml'), 'lan:\n  port: often\n')
+    const { code, error } = await failure(['status'], 'origin')
+    expect([code, error.code]).toEqual([2, 'CONFIG_INVALID'])
+    await writeFile(bench.path('origin', 'config.yaml'), 'listne: []\n')
+    expect((await failure(['run'], 'origin')).error.message).toContain('listne')
+  })
+})
+
+describe('a token', () => {
+  it('that is cut, mistyped or no token at all makes no home', async () => {
+    await bench.origin()
+    const token = String((await bench.ask('origin', ['token', 'create', '--site', 'berlin']))['token'])
+    for (const bad of [token.slice(0, -3), token.replace('A', 'B').replace('e', 'f'), 'hello', ''])
+      expect(await failure(['join', bad], 'new')).toMatchObject({ code: 4, error: { code: 'TOKEN_DAMAGED' } })
+    await expect(readdir(bench.path('new'))).rejects.toThrow('ENOENT')
+  })
+
+  it('that has expired makes no home', async () => {
+    await bench.origin()
+    const token = String((await bench.ask('origin', ['token', 'create', '--site', 'berlin', '--ttl', '1s']))['token'])
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(await failure(['join', token], 'new')).toMatchObject({ code: 4, error: { code: 'TOKEN_EXPIRED' } })
+  })
+
+  it('is made at the origin only', async () => {
+    await bench.origin()
+    await bench.member('client', 'berlin')
+    expect(await failure(['token', 'create', '--site', 'x'], 'client')).toMatchObject({
+      code: 2,
+      error: { code: 'NOT_ORIGIN' },
+    })
+    expect(await failure(['token', 'create', '--site', 'no good'], 'origin')).toMatchObject({
+      code: 2,
+      error: { code: 'TOKEN_OPTION_INVALID' },
+    })
+  })
+})
+
+describe('the command line', () => {
+  it.each([
+    ['an unknown command', ['publsh', 'x']],
+    ['an unknown option', ['status', '--jsn']],
+    ['a missing argument', ['publish']],
+    ['a missing option', ['init']],
+    ['a duration that is none', ['wait', '--state', 'applied', '--timeout', 'soon']],
+  ])('%s exits with 2 and says what to write', async (_what, args) => {
+    expect(await failure(args)).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+  })
+
+  it('a port in use is told with the address', async () => {
+    await bench.origin()
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    const { code, error } = await failure(['run', '--listen', `/ip4/127.0.0.1/tcp/${port}`], 'origin')
+    server.close()
+    expect([code, error.code]).toEqual([2, 'MESH_PORT_IN_USE'])
+  })
+
+  it('every command has help with an example, and waits end with 1 at their time', async () => {
+    const help = await bench.run(['publish', '--help'])
+    expect([help.code, help.stdout]).toEqual([0, expect.stringContaining('Example: grapevine publish')])
+    await bench.origin()
+    await bench.member('client', 'berlin')
+    expect(await failure(['wait', '--state', 'applied', '--timeout', '1s'], 'client')).toMatchObject({
+      code: 1,
+      error: { code: 'WAIT_TIMEOUT' },
+    })
+  })
+})
