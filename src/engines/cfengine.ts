@@ -3,7 +3,7 @@
  * contacts a hub and starts servers, and which cf-agent (exit code 0) falls back to on any fault of the policy:
  *
  * - each run has a working folder of its own (CFENGINE_TEST_OVERRIDE_WORKDIR, honoured for root and others alike by 3.21, in place
- *   of /var/lib/cfengine3 and ~/.cfagent), so members on one machine do not meet. It has no key, without which the failsafe
+ *   of /var/lib/cfengine3 and ~/.cfagent; the user must be able to read each folder above it), so members on one machine do not meet. It has no key, without which the failsafe
  *   policy stops at its first promise, and it holds the programs that cf-agent looks for in its `bin`. It lies beside the bundle's
  *   versions, as does what a policy must remember longer than a version lives (GRAPEVINE_STATE: a reboot that was made).
  * - `apply` and `observe` pass the policy through cf-promises first, and a run that names the failsafe policy is no result.

@@ -22,8 +22,8 @@ export async function collectFacts(readText: (path: string) => Promise<string | 
   let text: string | undefined
   for (const path of releaseFiles) text ??= await readText(path)
   const fields = osRelease(text ?? '')
-  const ids = [fields.get('ID') ?? '', ...(fields.get('ID_LIKE') ?? '').split(/\s+/)]
-  const id = fields.get('ID') ?? 'unknown'
+  const ids = [fields.get('id') ?? '', ...(fields.get('id_like') ?? '').split(/\s+/)]
+  const id = fields.get('id') ?? 'unknown'
   return {
     hostname: hostname(),
     memoryMiB: Math.round(totalmem() / 1_048_576),
@@ -31,21 +31,22 @@ export async function collectFacts(readText: (path: string) => Promise<string | 
     os: {
       family: families.find(([, known]) => ids.some((word) => known.includes(word)))?.[0] ?? id,
       id,
-      version: fields.get('VERSION_ID') ?? 'unknown',
-      name: fields.get('PRETTY_NAME') ?? fields.get('NAME') ?? id,
+      version: fields.get('version_id') ?? 'unknown',
+      name: fields.get('pretty_name') ?? fields.get('name') ?? id,
       arch: machine(),
       kernel: release(),
     },
   }
 }
 
+/** By lower-case name; os-release(5). */
 function osRelease(text: string): Map<string, string> {
   const fields = new Map<string, string>()
   for (const line of text.split('\n')) {
     const match = /^([A-Z][A-Z0-9_]*)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))\s*$/.exec(line)
     if (!match?.[1]) continue
     const value = match[2]?.replaceAll(/\\(.)/g, '$1') ?? match[3] ?? match[4] ?? ''
-    if (value !== '') fields.set(match[1], value.slice(0, textLengthMax))
+    if (value !== '') fields.set(match[1].toLowerCase(), value.slice(0, textLengthMax))
   }
   return fields
 }
