@@ -2,6 +2,7 @@
 import { homeFolder } from '#node/config.ts'
 import { initOrigin } from '#node/origin-setup.ts'
 import type { Action } from '../main.ts'
+import { warmStart } from '../warm-start.ts'
 
 export const action: Action<{ fleet: string; site: string; name?: string; listen?: string[] }> = async (
   { home, output },
@@ -13,5 +14,6 @@ export const action: Action<{ fleet: string; site: string; name?: string; listen
     `Keep a copy of ${made.home}/keys on another medium: whoever has them speaks for the fleet.`,
     'Next: grapevine publish DIR, grapevine token create --site NAME, grapevine run',
   ])
+  await warmStart()
   return 0
 }

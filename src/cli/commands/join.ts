@@ -2,6 +2,7 @@
 import { homeFolder } from '#node/config.ts'
 import { joinFleet } from '#node/enrolment.ts'
 import type { Action } from '../main.ts'
+import { warmStart } from '../warm-start.ts'
 
 export const action: Action<{ listen?: string[]; bootstrap?: string[]; name?: string }> = async (
   { home, output },
@@ -13,5 +14,6 @@ export const action: Action<{ listen?: string[]; bootstrap?: string[]; name?: st
     `${made.name} is now ${made.role} of ${made.fleet}, site ${made.site}, until ${made.expires.slice(0, 10)}.`,
     'Next: grapevine run',
   ])
+  await warmStart()
   return 0
 }
