@@ -6,7 +6,7 @@ import { homedir, hostname } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { LineCounter, isMap, isScalar, parseDocument } from 'yaml'
 import { Misconfigured } from '#base/errors.ts'
-import { fieldsAt, GuardFailed, isFields, listAt, oneOfAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
+import { fieldsAt, GuardFailed, isFields, listAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import { parseDuration } from '#base/time.ts'
 import type { Address } from '#protocol/link.ts'
 
@@ -106,12 +106,13 @@ function configOf(value: unknown): Config {
   if (timeout !== undefined && (typeof timeout !== 'string' || parseDuration(timeout) === undefined))
     throw new GuardFailed('engine.timeout', 'a duration such as PT1H or 30m')
   const discovery = own(lan, 'discovery')
+  if (discovery !== undefined && typeof discovery !== 'boolean') throw new GuardFailed('lan.discovery', 'true or false')
   const pretendRoot = own(engine, 'pretendRoot')
   return {
     listen: addressesAt(fields, 'listen', 8) ?? [listenDefault],
     bootstrap: addressesAt(fields, 'bootstrap', 64) ?? [],
     lan: {
-      discovery: discovery === undefined || oneOfAt(String(discovery), 'lan.discovery', ['true', 'false']) === 'true',
+      discovery: discovery ?? true,
       port: own(lan, 'port') === undefined ? portDefault : wholeAt(own(lan, 'port'), 'lan.port', 1, 65_535),
     },
     facts: factsAt(own(fields, 'facts')),

@@ -55,7 +55,10 @@ describe('a simulated fleet', () => {
       const outside = fleet.devices.filter(
         (device) => device.init.site === name && device.member.protocol.neighbours.list('outside').length > 0,
       )
-      expect(outside.map((device) => device.init.name), name).toHaveLength(1)
+      expect(
+        outside.map((device) => device.init.name),
+        name,
+      ).toHaveLength(1)
     }
   })
 
@@ -73,7 +76,8 @@ describe('a simulated fleet', () => {
     fleet.origin.start(0)
     for (const device of others) device.start(0)
     fleet.publish([bundle])
-    const early = (): boolean => others.every((device) => device.init.name.includes('relay') || device.applied.length === 1)
+    const early = (): boolean =>
+      others.every((device) => device.init.name.includes('relay') || device.applied.length === 1)
     expect(fleet.run(120_000, early)).toBe(true)
     fleet.origin.crash()
     late?.start(fleet.world.nowUs)

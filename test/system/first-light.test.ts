@@ -6,8 +6,6 @@ import type { FleetDocument } from '#node/status.ts'
 import { Bench, until } from '../support/program.ts'
 import { isInstalled } from '../support/tool.ts'
 
-const needsEngine = isInstalled('cf-agent') ? '' : ' (skipped: apt-get install cfengine3)'
-
 /** A policy whose every path lies in the device's scratch folder. */
 const policyText = (extra = ''): string => `policy: banner
 parameters: { banner: Authorised use only }
@@ -32,8 +30,8 @@ const scratchConfig = (home: string): string =>
   `listen: ["/ip4/127.0.0.1/tcp/0"]\nfacts: { scratch: ${bench.path(home, 'scratch')} }\n`
 
 describe('first light', () => {
-  it.skipIf(needsEngine !== '')(
-    `a client that only knows its neighbours gets policy, files and packages through them, applies and reports${needsEngine}`,
+  it.skipIf(!isInstalled('cf-agent'))(
+    'a client that only knows its neighbours gets all through them, applies and reports (apt-get install cfengine3)',
     async () => {
       await bench.origin()
       const origin = await bench.daemon('origin')
@@ -120,6 +118,7 @@ describe('first light', () => {
     }
     await bench.daemon('client')
     await bench.ask('client', ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+    expect((await bench.status('client')).contents.partial).toBe(0)
   }, 60_000)
 
   it('SIGTERM ends every daemon cleanly in under 5 s', async () => {
@@ -138,6 +137,7 @@ describe('finding neighbours: each path alone is enough', () => {
   const publishAndWait = async (home: string): Promise<void> => {
     await bench.ask('origin', ['publish', await bench.policy('banner', files())])
     await bench.ask(home, ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+    expect((await bench.status(home)).bundles.map(({ name }) => name)).toEqual(['banner'])
   }
   const noDiscovery = (home: string): string => `${scratchConfig(home)}lan: { discovery: false }\n`
 
@@ -173,7 +173,10 @@ describe('finding neighbours: each path alone is enough', () => {
     await new Promise((resolve) => setTimeout(resolve, 2_500))
     await relay.stop()
     const saved = await bench.daemon('relay')
-    await until('the relay finds its origin again', async () => (await bench.status('relay')).peers.length > 0)
+    const found = await until('the relay finds its origin again', async () =>
+      (await bench.status('relay')).peers.find((peer) => peer.role === 'origin'),
+    )
+    expect(found.direction).toBe('out')
     await saved.stop()
   }, 60_000)
 })
