@@ -38,8 +38,10 @@ export async function callDaemon(call: ControlCall): Promise<unknown> {
     }
   })
   socket.on('error', (error) => {
-    if (['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].includes(codeOf(error) ?? '')) resolve(noDaemon)
-    else
+    const code = codeOf(error) ?? ''
+    if (['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].includes(code)) resolve(noDaemon)
+    // It was there and is gone: `close` follows, and says so.
+    else if (!['ECONNRESET', 'EPIPE'].includes(code))
       reject(
         new Unavailable('DAEMON_UNREACHABLE', {
           message: `The daemon cannot be asked: ${error.message}.`,

@@ -22,6 +22,8 @@ export const action: Action<Options> = async ({ home, output }, { listen, bootst
   process.once('SIGINT', onSignal)
   // Started by another program over a channel, such as the demo: when that is gone, nobody else will end us.
   if (process.connected) process.once('disconnect', () => stop('disconnect'))
+  // The channel alone is no reason to live on, such as after a start that failed.
+  process.channel?.unref()
   const daemon = await Daemon.start({ home: homeFolder(home), listen, bootstrap, log: stderrLog(level) })
   const addresses = daemon.addresses()
   if (output.json) output.document({ ready: true, peerId: daemon.peerId, addresses })

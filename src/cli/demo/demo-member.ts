@@ -36,8 +36,9 @@ export class DemoMember {
     child.stdout?.on('data', (data: Buffer) => {
       const [, line] = /^(\{"ready".*)\n/m.exec(data.toString()) ?? []
       if (line !== undefined) resolve((JSON.parse(line) as { addresses: string[] }).addresses)
+      else this.#hear(data)
     })
-    child.stderr?.on('data', (data: Buffer) => (this.#words = (this.#words + data.toString()).slice(-4_000)))
+    child.stderr?.on('data', (data: Buffer) => this.#hear(data))
     child.on('exit', (code) =>
       reject(
         new Unavailable('DEMO_MEMBER_ENDED', {
@@ -58,6 +59,11 @@ export class DemoMember {
 
   async fleet(): Promise<FleetDocument | undefined> {
     return (await this.#ask('fleet')) as FleetDocument | undefined
+  }
+
+  /** The last it said, for when it ends. */
+  #hear(data: Buffer): void {
+    this.#words = (this.#words + data.toString()).slice(-4_000)
   }
 
   async #ask(command: string): Promise<unknown> {

@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { configText, homeFolder, machineName, parseConfig } from '#node/config.ts'
+
+const fault = (text: string): unknown => {
+  try {
+    return parseConfig(text, 'config.yaml')
+  } catch (error) {
+    return error
+  }
+}
+
+describe('config.yaml', () => {
+  it('may be empty: every setting has a default', () => {
+    expect(parseConfig('', 'config.yaml')).toEqual({
+      listen: ['/ip4/0.0.0.0/tcp/47100'],
+      bootstrap: [],
+      lan: { discovery: true, port: 47_100 },
+      facts: {},
+      engine: { timeout: 'PT1H', pretendRoot: undefined },
+    })
+  })
+
+  it('as it is written by init and join reads back as what was given, and shows the rest as comments', () => {
+    const text = configText({ listen: ['/ip4/127.0.0.1/tcp/0'], bootstrap: ['/ip4/192.0.2.1/tcp/47100'] })
+    expect(parseConfig(text, 'c')).toMatchObject({
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      bootstrap: ['/ip4/192.0.2.1/tcp/47100'],
+    })
+    expect(parseConfig(configText({}), 'c')).toEqual(parseConfig('', 'c'))
+  })
+
+  it('takes facts of this machine that no program finds out', () => {
+    expect(parseConfig('facts: { rack: b7, floor: 3, spare: true }', 'c').facts).toEqual({
+      rack: 'b7',
+      floor: 3,
+      spare: true,
+    })
+  })
+
+  it.each([
+    ['listne: []', 'config.yaml:1:1', /listne/],
+    ['lan:\n  prot: 1', 'config.yaml:2:3', /prot/],
+    ['lan:\n  port: 99999', 'config.yaml:2:3', /lan\.port/],
+    ['lan: { discovery: maybe }', 'config.yaml:1:8', /true or false/],
+    ['listen: [nowhere]', 'config.yaml:1:1', /listen/],
+    ['engine: { timeout: soon }', 'config.yaml:1:11', /duration/],
+    ['facts: { "a b": 1 }', 'config.yaml:1:10', /facts/],
+    ['facts: [1]', 'config.yaml:1:1', /facts/],
+    ['- a', 'config.yaml:1:1', /object/],
+    ['a: [', 'config.yaml:1:5', /./],
+  ])('%s is refused with its line and column', (text, where, message) => {
+    expect(fault(text)).toMatchObject({
+      code: 'CONFIG_INVALID',
+      where,
+      message: expect.stringMatching(message) as string,
+    })
+  })
+})
+
+describe('the home folder', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  it('is the one given, else the one of the environment, else by who we are', () => {
+    vi.stubEnv('GRAPEVINE_HOME', '/srv/g')
+    expect([homeFolder('/x'), homeFolder(undefined)]).toEqual(['/x', '/srv/g'])
+    vi.stubEnv('GRAPEVINE_HOME', '')
+    expect(homeFolder(undefined)).toMatch(process.getuid?.() === 0 ? /^\/var\/lib\/grapevine$/ : /\/grapevine$/)
+  })
+})
+
+describe('the name of a machine', () => {
+  it('is made fit for a membership, whatever the host is called', () => {
+    expect([machineName('web 01.example'), machineName('ü'.repeat(80)).length, machineName('')]).toEqual([
+      'web-01.example',
+      63,
+      'unnamed',
+    ])
+  })
+})
