@@ -68,6 +68,8 @@ export class Network {
   readonly #lines = new Map<string, Line>()
   /** Stream payload that crossed each site's uplink: chunks and control messages, as the ledger counts. */
   readonly uplinkBytes = new Map<string, { downBytes: number; upBytes: number }>()
+  /** A fault: announcements are lost on the way, all of them. */
+  losesGossip = false
   #nextLink = 1
   #nextAsk = 1
 
@@ -130,6 +132,7 @@ export class Network {
   publish(from: Address, bytes: Uint8Array): number {
     const place = this.#placeOf(from)
     place.heard.add(sha256(bytes))
+    if (this.losesGossip) return 0
     return this.#flood(place, undefined, bytes)
   }
 

@@ -56,6 +56,8 @@ export const queryMsMax = 60_000
 /** One random neighbour is asked for its head at this interval, doubling to the maximum while nothing changes (protocol.md §3). */
 export const reconcileMs = 30_000
 export const reconcileMsMax = 1_800_000
+/** After a link was made its gossip takes some heartbeats to be live; what was announced meanwhile is caught up within this. */
+export const reconcileSoonMs = 5_000
 
 /** A pack that was asked for and did not come within this is asked from another. */
 export const packMs = 10_000

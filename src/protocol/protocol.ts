@@ -305,6 +305,7 @@ export class Protocol {
     this.#roster.established(turn, neighbour, hello?.addresses ?? [])
     // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
     this.#head.met(turn, neighbour)
+    this.#reconcile.soon(turn)
     this.#exchange.established(turn, neighbour)
     this.#reports.routesChanged(turn)
     if (hello) turn.notify({ type: 'greeted', peer: neighbour.peer, membership: hello.membership })

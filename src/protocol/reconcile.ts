@@ -4,7 +4,7 @@
  */
 import { after, type Instant } from '#base/time.ts'
 import { send, type Neighbours, type Self, type Turn } from './neighbour.ts'
-import { reconcileMs, reconcileMsMax } from './params.ts'
+import { reconcileMs, reconcileMsMax, reconcileSoonMs } from './params.ts'
 
 export class Reconcile {
   readonly #self: Self
@@ -20,14 +20,21 @@ export class Reconcile {
   /** Something changed: look again soon. */
   reset(turn: Turn): void {
     this.#intervalMs = reconcileMs
-    this.#next = after(turn.now, this.#self.random.between(reconcileMs / 2, reconcileMs))
+    const at = after(turn.now, this.#self.random.between(reconcileMs / 2, reconcileMs))
+    if (this.#next === undefined || this.#next > at) this.#next = at
+  }
+
+  /** A link is new, and gossip on it is not live in its first seconds: looks again once that is over. */
+  soon(turn: Turn): void {
+    const at = after(turn.now, this.#self.random.between(reconcileSoonMs / 2, reconcileSoonMs))
+    if (this.#next === undefined || this.#next > at) this.#next = at
   }
 
   wake(turn: Turn): void {
     if (this.#next === undefined || this.#next > turn.now) return
-    // Inside first: asking over the line costs what the site pays for.
-    const inside = this.#neighbours.list('inside')
-    const neighbour = this.#self.random.pick(inside.length > 0 ? inside : this.#neighbours.list('outside'))
+    // Whoever has a link outside asks there: a site whose members ask only each other never learns what all of them missed.
+    const outside = this.#neighbours.list('outside')
+    const neighbour = this.#self.random.pick(outside.length > 0 ? outside : this.#neighbours.list('inside'))
     if (neighbour) send(turn, neighbour.link, { t: 'head', versions: this.#self.set.versions(), ask: false })
     this.#intervalMs = Math.min(reconcileMsMax, this.#intervalMs * 2)
     this.#next = after(turn.now, this.#self.random.between(this.#intervalMs / 2, this.#intervalMs))

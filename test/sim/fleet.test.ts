@@ -84,6 +84,15 @@ describe('a simulated fleet', () => {
     expect(fleet.run(60_000, () => late?.applied.length === 1)).toBe(true)
   })
 
+  it('what no announcement told is caught up with by asking, in every site', () => {
+    const fleet = new SimulatedFleet(dozen)
+    fleet.start()
+    fleet.run(20_000)
+    fleet.network.losesGossip = true
+    fleet.publish([bundle])
+    expect(fleet.run(90_000, () => fleet.isApplied('web'))).toBe(true)
+  })
+
   it('when the relay dies half-way, a client takes over and everybody still applies', () => {
     const fleet = new SimulatedFleet(dozen)
     fleet.start()
