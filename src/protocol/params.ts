@@ -56,6 +56,8 @@ export const queryMsMax = 60_000
 /** One random neighbour is asked for its head at this interval, doubling to the maximum while nothing changes (protocol.md §3). */
 export const reconcileMs = 30_000
 export const reconcileMsMax = 1_800_000
+/** News are also sent straight to neighbours that are linked for less than this: gossip may not know them yet (seen with gossipsub 17.1.1). */
+export const gossipLiveMs = 10_000
 /** After a link was made its gossip takes some heartbeats to be live; what was announced meanwhile is caught up within this. */
 export const reconcileSoonMs = 5_000
 

@@ -7,7 +7,7 @@
  *   protocol.nextWake()                                              // one time for all timers
  */
 import { unreachable } from '#base/assert.ts'
-import { earliest, type Instant } from '#base/time.ts'
+import { after, earliest, type Instant } from '#base/time.ts'
 import { Refused } from '#base/errors.ts'
 import type { Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
@@ -20,6 +20,7 @@ import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
 import { Neighbours, dismiss, type Neighbour, type Self, type Turn } from './neighbour.ts'
+import { gossipLiveMs } from './params.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
 import { Roster } from './roster.ts'
@@ -163,7 +164,7 @@ export class Protocol {
         return
       case 'metadata':
         this.#head.announce(turn, input.pack)
-        return this.#metadataChanged(turn)
+        return this.#metadataChanged(turn, 'young')
       case 'spooled':
         return this.#reports.spooled(turn, input.name, input.bytes)
       case 'report-read':
@@ -208,7 +209,7 @@ export class Protocol {
     const neighbour = this.neighbours.established(link)
     this.ledger.control(this.#isOutside(link), 'down', bytes.byteLength)
     const verdict = this.#head.gossip(turn, neighbour, bytes)
-    if (verdict === 'accept') this.#metadataChanged(turn)
+    if (verdict === 'accept') this.#metadataChanged(turn, 'young')
     if (verdict === 'reject' && neighbour) this.#admission.strike(turn, neighbour, 'GOSSIP_REFUSED')
     turn.out({ type: 'verdict', verdict })
   }
@@ -252,10 +253,7 @@ export class Protocol {
       case 'pack': {
         const absorbed = this.#head.pack(turn, neighbour, message)
         if (!absorbed) return
-        if (absorbed.type === 'advanced') {
-          this.#metadataChanged(turn)
-          this.#head.spread(turn, this.neighbours.list('inside'))
-        }
+        if (absorbed.type === 'advanced') this.#metadataChanged(turn, 'inside')
         if (absorbed.type === 'refused' && !isBlameless(absorbed.code))
           this.#admission.strike(turn, neighbour, absorbed.code)
         else if (asksForMore(absorbed)) this.#head.ask(turn, neighbour)
@@ -311,7 +309,10 @@ export class Protocol {
     if (hello) turn.notify({ type: 'greeted', peer: neighbour.peer, membership: hello.membership })
   }
 
-  #metadataChanged(turn: Turn): void {
+  /** `tell`: whom gossip will not have told: all of our site, after a pack; else those whose links are too young for it. */
+  #metadataChanged(turn: Turn, tell: 'inside' | 'young'): void {
+    const young = (neighbour: Neighbour): boolean => after(neighbour.since, gossipLiveMs) > turn.now
+    this.#head.spread(turn, tell === 'inside' ? this.neighbours.list('inside') : this.neighbours.list().filter(young))
     this.#reconcile.reset(turn)
     this.#admission.recheck(turn)
   }

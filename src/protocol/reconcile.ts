@@ -27,7 +27,10 @@ export class Reconcile {
   /** A link is new, and gossip on it is not live in its first seconds: looks again once that is over. */
   soon(turn: Turn): void {
     const at = after(turn.now, this.#self.random.between(reconcileSoonMs / 2, reconcileSoonMs))
-    if (this.#next === undefined || this.#next > at) this.#next = at
+    if (this.#next !== undefined && this.#next <= at) return
+    this.#next = at
+    // A look out of turn says nothing of how quiet the fleet is.
+    this.#intervalMs = reconcileMs / 2
   }
 
   wake(turn: Turn): void {
