@@ -201,7 +201,9 @@ export class TrustedSet {
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       if (!(error instanceof UnknownSigner)) return { type: 'refused', code: error.code, message: error.message }
+      // New roots are kept, for they may name that signer; nothing that rests on an unknown one is.
       outcome = { type: 'unknown-signer' }
+      draft.backToRoots()
     }
     if (!draft.moved) return outcome
     this.#state = draft.state
@@ -244,18 +246,29 @@ function isComplete({ timestamp, snapshot, roles, documents }: State): boolean {
 class Draft {
   state: State
   moved = false
+  readonly #before: State
+  #afterRoots: State
   readonly #meshId: Digest
   /** Metadata must be valid after this time; the epoch where expiry does not matter. */
   readonly #now: Instant
 
   constructor(meshId: Digest, state: State, now: Instant) {
     this.#meshId = meshId
+    this.#before = state
+    this.#afterRoots = state
     this.state = state
     this.#now = now
   }
 
+  /** Undoes everything but the roots. */
+  backToRoots(): void {
+    this.state = this.#afterRoots
+    this.moved = this.state !== this.#before
+  }
+
   take(pack: MetadataPack): Absorbed {
     for (const bytes of pack.roots.slice(0, rootsMax)) if (!this.#root(bytes)) return { type: 'incomplete' }
+    this.#afterRoots = this.state
     const { root } = this.state
     if (!root) return { type: 'incomplete' }
     const outcome: Absorbed = pack.timestamp ? this.#timestamp(root, pack.timestamp) : { type: 'incomplete' }
