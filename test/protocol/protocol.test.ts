@@ -95,15 +95,13 @@ function person(
 }
 
 const link = (id: number): LinkId => id as LinkId
-const hello = (certificate: Uint8Array, change: object = {}): Message =>
-  ({
-    t: 'hello',
-    wire: 1,
-    membership: certificate,
-    versions: acme.set.versions(),
-    addresses: [],
-    ...change,
-  }) as Message
+const hello = (certificate: Uint8Array, wire = 1): Message => ({
+  t: 'hello',
+  wire,
+  membership: certificate,
+  versions: acme.set.versions(),
+  addresses: [],
+})
 
 /** Brings a neighbour to established. */
 function meet(
@@ -152,7 +150,7 @@ describe('admission', () => {
   it.each([
     ["another device's certificate", (): Message => hello(person('ben').certificate), 'MEMBERSHIP_OTHER_PEER'],
     ['no certificate', (): Message => hello(utf8('{}')), 'MEMBERSHIP_INVALID'],
-    ['another wire version', (): Message => hello(person('anna').certificate, { wire: 2 }), 'WIRE_VERSION'],
+    ['another wire version', (): Message => hello(person('anna').certificate, 2), 'WIRE_VERSION'],
     ['a want before its hello', (): Message => ({ t: 'want', contents: [content] }), 'OUT_OF_ORDER'],
     ['a ready before its hello', (): Message => ({ t: 'ready', acting: true, reach: true }), 'OUT_OF_ORDER'],
   ])('a neighbour with %s is told why and closed, and gets nothing', (_what, first, code) => {

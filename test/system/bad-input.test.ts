@@ -105,6 +105,10 @@ describe('a home', () => {
       error: { code: 'HOME_NOT_EMPTY' },
     })
     expect(await readdir(bench.path('mine'))).toEqual(['diary.txt'])
+    expect(await failure(['init', '--fleet', 'my fleet'], 'other')).toMatchObject({
+      code: 2,
+      error: { code: 'NAME_INVALID' },
+    })
   })
 
   it('on which a daemon runs takes no second one', async () => {
@@ -180,6 +184,14 @@ describe('the command line', () => {
     ['a duration that is none', ['wait', '--state', 'applied', '--timeout', 'soon']],
   ])('%s exits with 2 and says what to write', async (_what, args) => {
     expect(await failure(args)).toMatchObject({ code: 2, error: { code: 'USAGE' } })
+  })
+
+  it('what only a daemon or an origin can do says so', async () => {
+    await bench.origin()
+    await bench.member('client', 'berlin')
+    expect(await failure(['apply', '--now'], 'client')).toMatchObject({ code: 2, error: { code: 'DAEMON_MISSING' } })
+    expect(await failure(['fleet'], 'client')).toMatchObject({ code: 2, error: { code: 'NOT_ORIGIN' } })
+    expect(await failure(['fleet', 'nobody'], 'origin')).toMatchObject({ code: 1, error: { code: 'DEVICE_UNKNOWN' } })
   })
 
   it('a port in use is told with the address', async () => {

@@ -7,7 +7,8 @@ import { sign, verify } from '#trust/keys.ts'
 import type { MetadataPack } from '#trust/metadata-pack.ts'
 import { bundle, fleet, keyOf } from '../support/fleet.ts'
 
-const { first, next } = fleet()
+const acme = fleet()
+const { first } = acme
 const json = (bytes: Uint8Array | undefined): never => JSON.parse(textOf(bytes ?? new Uint8Array()) ?? '') as never
 
 function judged(pack: MetadataPack): string[] {
@@ -25,7 +26,7 @@ function judged(pack: MetadataPack): string[] {
 describe('@tufjs/models', () => {
   it('verifies a first release and the one after it', () => {
     expect(judged(first)).toEqual(['bundles', 'mesh'])
-    expect(judged(next([bundle('web', 1), bundle('db', 4)]))).toEqual(['bundles', 'mesh'])
+    expect(judged(acme.next([bundle('web', 1), bundle('db', 4)]))).toEqual(['bundles', 'mesh'])
   })
 })
 

@@ -22,8 +22,8 @@ describe('a pack of metadata', () => {
 
   it('over its size, cut, or with something behind it is refused', () => {
     expect(refused(bytes, bytes.byteLength - 1)).toBe('PACK_INVALID')
-    for (const length of [0, 3, 4, 9, 40, bytes.byteLength - 1])
-      if (length !== 4) expect(refused(bytes.slice(0, length)), String(length)).toBe('PACK_INVALID')
+    for (const length of [0, 3, 9, 40, bytes.byteLength - 1])
+      expect(refused(bytes.slice(0, length)), String(length)).toBe('PACK_INVALID')
     expect(refused(Uint8Array.from([...bytes, 1]))).toBe('PACK_INVALID')
   })
 

@@ -3,7 +3,8 @@
  * Exit 0 only if every client applied and every report arrived. Leaves no process and no file, on Ctrl-C too.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Negative, Unavailable } from '#base/errors.ts'
+import { assert } from '#base/assert.ts'
+import { Negative } from '#base/errors.ts'
 import { installedEngines } from '#node/engine-set.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
@@ -55,10 +56,7 @@ async function play(fleet: DemoFleet, output: Output, startedAt: number): Promis
   await fleet.start()
   say(`all ${fleet.members.length + 1} members are ready`)
   const published = await fleet.publish(opensInMs)
-  if (published.problems.length > 0)
-    throw new Unavailable('DEMO_POLICY_FAULTY', {
-      message: 'The sample policy of the demo does not pass its own check.',
-    })
+  assert(published.problems.length === 0, 'the sample policy passes its own check')
   const { release } = published
   say(
     `release ${release} published: ${policyName}, ${sizeText(published.bundles[0]?.bytes ?? 0)}; its window opens in ${opensInMs / 1000} s`,
@@ -88,7 +86,7 @@ async function play(fleet: DemoFleet, output: Output, startedAt: number): Promis
   }
   const last = ending(fleet, known, release, startedAt)
   if (output.json) return { ...last, ok: false }
-  throw new Negative('DEMO_UNFINISHED', {
+  throw new Negative('WAIT_TIMEOUT', {
     message: `The demo did not finish within ${limitMs / 1000} s: ${last.text.at(-1) ?? ''}`,
     next: 'Run it again with --keep and look at its folders with `grapevine status --home …`.',
   })

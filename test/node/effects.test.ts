@@ -1,0 +1,185 @@
+import { describe, expect, it } from 'vitest'
+import { sha256, type Digest } from '#base/digest.ts'
+import { utf8 } from '#base/bytes.ts'
+import { Refused, Unavailable } from '#base/errors.ts'
+import { silentLog } from '#base/log.ts'
+import { MemoryStore } from '#content/memory-store.ts'
+import type { MemberInput } from '#member/member.ts'
+import { Effects, type Keepers } from '#node/effects.ts'
+import type { Address, LinkId, Links } from '#protocol/link.ts'
+import { boxKey } from '#trust/keys.ts'
+import { keyOf, seedOf } from '../support/fleet.ts'
+
+const link = 1 as LinkId
+const bytes = utf8('hello')
+const content = sha256(bytes)
+
+function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {}): {
+  effects: Effects
+  inputs: MemberInput[]
+  bugs: unknown[]
+  written: string[]
+} {
+  const inputs: MemberInput[] = []
+  const bugs: unknown[] = []
+  const written: string[] = []
+  const kept = new Map<Digest, Uint8Array>()
+  const note = (what: string) => (): Promise<void> => {
+    written.push(what)
+    return Promise.resolve()
+  }
+  const keepers: Keepers = {
+    store: new MemoryStore(),
+    saveTrust: (state) => note(`trust ${state.byteLength}`)(),
+    saveAddresses: note('addresses'),
+    saveDevice: note('device'),
+    appendJournal: (entry) => note(`journal ${entry.type}`)(),
+    outbox: {
+      put: (name, sealed) => Promise.resolve(void kept.set(name, sealed)),
+      read: (name) => Promise.resolve(kept.get(name)),
+      remove: (name) => Promise.resolve(void kept.delete(name)),
+    },
+    ...change.keepers,
+  }
+  const effects = new Effects({
+    keepers,
+    works: {
+      prepare: () => Promise.resolve({ type: 'prepared', engine: 'pretend' }),
+      apply: () => Promise.resolve({ type: 'results', results: [] }),
+    },
+    device: keyOf('device'),
+    log: silentLog,
+    originBox: () => boxKey(seedOf('box')).public,
+    feed: (input) => inputs.push(input),
+    onBug: (error) => bugs.push(error),
+  })
+  effects.attach((change.links ?? {}) as Links)
+  return { effects, inputs, bugs, written }
+}
+
+/** A network that brings these chunks, and tells how `onChunk` took them. */
+const bringing = (...chunks: Uint8Array[]): { links: Partial<Links>; ends: unknown[] } => {
+  const ends: unknown[] = []
+  const links: Partial<Links> = {
+    fetch: async (_link, _run, onChunk) => {
+      for (const [index, chunk] of chunks.entries()) {
+        try {
+          await onChunk(index, chunk)
+        } catch (error) {
+          ends.push(error)
+          return 'failed'
+        }
+      }
+      return 'done'
+    },
+  }
+  return { links, ends }
+}
+const fetch = { type: 'fetch', fetch: 5, link, run: { content, first: 0, count: 1 } } as const
+
+describe('carrying out effects', () => {
+  it('a chunk is verified and stored before the machine hears of it', async () => {
+    const { effects, inputs } = made(bringing(bytes))
+    effects.carryOut({ type: 'open', ref: { digest: content, length: bytes.byteLength } })
+    await effects.settled()
+    effects.carryOut(fetch)
+    await effects.settled()
+    expect(inputs).toMatchObject([
+      { type: 'opened', chunks: 1 },
+      { type: 'chunk', fetch: 5, verdict: 'stored' },
+      { type: 'fetch-ended', end: 'done' },
+    ])
+  })
+
+  it('a wrong chunk is told as wrong, and a full disk as such; neither ends the process', async () => {
+    const wrong = made(bringing(utf8('other')))
+    wrong.effects.carryOut({ type: 'open', ref: { digest: content, length: bytes.byteLength } })
+    await wrong.effects.settled()
+    wrong.effects.carryOut(fetch)
+    await wrong.effects.settled()
+    expect(wrong.inputs[1]).toMatchObject({ type: 'chunk', verdict: 'wrong' })
+    const network = bringing(bytes)
+    const store = Object.assign(new MemoryStore(), {
+      put: () => Promise.reject(new Unavailable('DISK_FULL', { message: 'full' })),
+    })
+    const full = made({ ...network, keepers: { store } })
+    full.effects.carryOut(fetch)
+    await full.effects.settled()
+    expect(full.inputs).toMatchObject([
+      { type: 'chunk', verdict: 'unstored' },
+      { type: 'fetch-ended', end: 'failed' },
+    ])
+    expect(network.ends).toMatchObject([{ code: 'CHUNK_UNSTORED' }])
+    expect([...wrong.bugs, ...full.bugs]).toEqual([])
+  })
+
+  it('a number is on disk before a report is sealed with it', async () => {
+    const order: string[] = []
+    const { effects, inputs } = made({
+      keepers: {
+        appendJournal: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 20))
+          order.push('journal')
+        },
+        outbox: {
+          put: () => Promise.resolve(void order.push('outbox')),
+          read: () => Promise.resolve(undefined),
+          remove: () => Promise.resolve(),
+        },
+      },
+    })
+    effects.carryOut({ type: 'journal', entry: { type: 'report', seq: 1 } })
+    effects.carryOut({ type: 'seal', seq: 1, body: bytes })
+    await effects.settled()
+    expect([order, inputs[0]?.type]).toEqual([['journal', 'outbox'], 'spooled'])
+  })
+
+  it('of many states of trust that wait only the newest is written', async () => {
+    const { effects, written } = made()
+    for (const size of [1, 2, 3, 4]) effects.carryOut({ type: 'save-trust', bytes: new Uint8Array(size) })
+    await effects.settled()
+    expect(written).toEqual(['trust 4'])
+  })
+
+  it('a dial that fails is an input, and a mistake of ours is told to whoever ends the process', async () => {
+    const failing = made({
+      links: { dial: () => Promise.reject(new Unavailable('DIAL_FAILED', { message: 'nobody' })) },
+    })
+    failing.effects.carryOut({ type: 'dial', address: '/ip4/10.0.0.1/tcp/1' as Address })
+    await failing.effects.settled()
+    expect(failing.inputs).toMatchObject([{ type: 'dial-failed', reason: 'nobody' }])
+    const buggy = made({ keepers: { saveAddresses: () => Promise.reject(new TypeError('oops')) } })
+    buggy.effects.carryOut({ type: 'save-addresses', known: [] })
+    await buggy.effects.settled()
+    expect(buggy.bugs).toHaveLength(1)
+    const full = made({
+      keepers: { saveAddresses: () => Promise.reject(new Unavailable('DISK_FULL', { message: 'full' })) },
+    })
+    full.effects.carryOut({ type: 'save-addresses', known: [] })
+    await full.effects.settled()
+    expect(full.bugs).toEqual([])
+  })
+
+  it('an ask is served from the store, and denied where the chunk is not here', async () => {
+    const answers: unknown[] = []
+    const links: Partial<Links> = {
+      answer: (ask, index, chunk) => Promise.resolve(void answers.push([ask, index, chunk.byteLength])),
+      finish: (ask, denied) => void answers.push([ask, denied ?? 'done']),
+    }
+    const store = new MemoryStore()
+    await store.add([bytes])
+    const { effects, inputs } = made({ links, keepers: { store } })
+    effects.carryOut({ type: 'serve', link, ask: 1, run: { content, first: 0, count: 1 } })
+    effects.carryOut({ type: 'serve', link, ask: 2, run: { content: sha256(utf8('x')), first: 0, count: 1 } })
+    await effects.settled()
+    expect(answers).toEqual(
+      expect.arrayContaining([
+        [1, 0, 5],
+        [1, 'done'],
+        [2, 'NOT_HERE'],
+      ]),
+    )
+    expect(inputs).toEqual([{ type: 'served', link, content, bytes: 5 }])
+    expect(new Refused('X', { message: 'x' }).exitCode).toBe(4)
+  })
+})

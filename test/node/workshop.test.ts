@@ -1,0 +1,88 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { utf8 } from '#base/bytes.ts'
+import { sha256, type Digest } from '#base/digest.ts'
+import { encodeManifest } from '#content/manifest.ts'
+import { FileStore } from '#disk/file-store.ts'
+import { Home } from '#disk/home.ts'
+import { packTree, readTree, writeTree } from '#disk/tree.ts'
+import { PretendEngine } from '#engines/pretend.ts'
+import type { Engine } from '#engines/engine.ts'
+import { Workshop } from '#node/workshop.ts'
+
+let folder: string
+let home: Home
+let store: FileStore
+const never = new AbortController().signal
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'grapevine-workshop-'))
+  home = await Home.create(join(folder, 'home'))
+  store = await FileStore.open(home.contents, home.index)
+})
+afterEach(async () => {
+  await home.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const workshop = (engines: readonly Engine[] = [new PretendEngine(join(folder, 'root'))]): Workshop =>
+  new Workshop({ home, store, engines, facts: () => ({ hostname: 'web-01' }), timeoutMs: 10_000 })
+
+/** Packs a policy as `publish` does; the digest of its manifest. */
+async function packed(files: Readonly<Record<string, string>>): Promise<Digest> {
+  const dir = join(folder, 'policy')
+  await writeTree(
+    dir,
+    Object.entries(files).map(([path, text]) => ({ path, mode: 0o644, text })),
+  )
+  const { manifest } = await packTree(dir, await readTree(dir), store, { name: 'web', version: 1 })
+  return (await store.add([encodeManifest(manifest)])).digest
+}
+
+const policy = 'policy: web\nresources:\n  - file: { path: /etc/motd, template: motd.mustache }\n'
+const good = { 'policy.yaml': policy, 'files/motd.mustache': 'I am {{facts.hostname}}\n' }
+
+describe('preparing and applying', () => {
+  it('makes a read-only folder with the policy, its files and what the engine takes, and applies from it', async () => {
+    const work = workshop()
+    expect(await work.prepare('web', 1, await packed(good))).toEqual({ type: 'prepared', engine: 'pretend' })
+    const current = join(home.bundle('web'), 'current')
+    expect(await readFile(join(current, 'policy.yaml'), 'utf8')).toBe(policy)
+    expect((await stat(join(current, 'files/motd.mustache'))).mode & 0o777).toBe(0o444)
+    expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'repaired' }] })
+    expect(await readFile(join(folder, 'root/etc/motd'), 'utf8')).toBe('I am web-01\n')
+    expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'kept' }] })
+  })
+
+  it('without an engine the folder is prepared, and the apply is blocked', async () => {
+    const outcome = await workshop([]).prepare('web', 1, await packed(good))
+    expect(outcome).toEqual({ type: 'engine-missing', reason: 'no engine: auto is not installed here' })
+    expect(await readFile(join(home.bundle('web', 1), 'policy.yaml'), 'utf8')).toBe(policy)
+  })
+
+  it('what is missing on this device is told as the reason', async () => {
+    const digest = await packed({ ...good, 'files/motd.mustache': '{{facts.local.rack}}' })
+    expect(await workshop().prepare('web', 1, digest)).toMatchObject({
+      type: 'failed',
+      reason: expect.stringContaining('POLICY_FACT_MISSING') as string,
+    })
+  })
+
+  it('a policy of a newer program is not understood, and says so', async () => {
+    const digest = await packed({ ...good, 'policy.yaml': `${policy}quantum: true\n` })
+    expect(await workshop().prepare('web', 1, digest)).toMatchObject({
+      type: 'failed',
+      reason: expect.stringContaining('BUNDLE_NOT_UNDERSTOOD') as string,
+    })
+  })
+
+  it('a prepared folder that somebody removed is noticed, so that it is prepared again', async () => {
+    const work = workshop()
+    expect(await work.prepare('web', 1, sha256(utf8('nothing')))).toMatchObject({
+      reason: expect.stringContaining('BUNDLE_UNPREPARED') as string,
+    })
+    expect(await work.apply('web', 7, never)).toMatchObject({ type: 'failed', unprepared: true })
+  })
+})
