@@ -13,6 +13,9 @@ export function frameOf(...parts: readonly Uint8Array[]): Uint8Array {
   return concatBytes(head, ...parts)
 }
 
+/** Pieces of one frame that are kept apart: each may keep a whole network buffer alive. */
+const piecesMax = 64
+
 export class FrameSplitter {
   readonly #bytesMax: number
   #pieces: Uint8Array[] = []
@@ -35,7 +38,10 @@ export class FrameSplitter {
         this.#wanted = new DataView(head.buffer, head.byteOffset, 4).getUint32(0)
         if (this.#wanted > this.#bytesMax) return undefined
       }
-      if (this.#held < this.#wanted) return frames
+      if (this.#held < this.#wanted) {
+        if (this.#pieces.length > piecesMax) this.#pieces = [concatBytes(...this.#pieces)]
+        return frames
+      }
       frames.push(this.#take(this.#wanted))
       this.#wanted = undefined
     }

@@ -59,19 +59,33 @@ export class Gate {
 
   /** Shows a connection to gossipsub, which opens its stream on it; again where that one died. */
   offer(connection: Connection): void {
-    for (const { topology } of this.#topologies.values()) topology.onConnect?.(connection.remotePeer, connection)
+    for (const { topology } of this.#topologies.values()) void topology.onConnect?.(connection.remotePeer, connection)
   }
 
   isAdmitted(connection: Connection): boolean {
     return this.#admitted.has(connection)
   }
 
-  /** The connection is gone: gossipsub forgets the peer, and is shown another connection to it where there is one. */
+  /**
+   * The link is down. Where it was the last one to this peer, gossipsub forgets the peer; where another is left, the peer stays: to
+   * forget and show it again would lose its subscriptions, which it sends once a stream, and gossip would be dead in one direction.
+   */
   gone(connection: Connection): void {
     this.#held.delete(connection)
     if (!this.#admitted.delete(connection)) return
-    for (const { topology } of this.#topologies.values()) topology.onDisconnect?.(connection.remotePeer)
-    for (const other of this.#admitted) if (other.remotePeer.equals(connection.remotePeer)) this.offer(other)
+    if (this.#otherOf(connection)) return
+    for (const { topology } of this.#topologies.values()) void topology.onDisconnect?.(connection.remotePeer)
+  }
+
+  /** The connection is closed, and its gossip streams with it: they are opened again on another one to this peer. */
+  closed(connection: Connection): void {
+    this.gone(connection)
+    const other = this.#otherOf(connection)
+    if (other) this.offer(other)
+  }
+
+  #otherOf(connection: Connection): Connection | undefined {
+    return [...this.#admitted].find((other) => other.remotePeer.equals(connection.remotePeer))
   }
 
   #arrived(stream: Stream, connection: Connection, handler: StreamHandler): void | Promise<void> {

@@ -9,15 +9,17 @@ import { yamux } from '@libp2p/yamux'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { GossipSubComponents } from '@libp2p/gossipsub'
 import type { Connection, Stream } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { setImmediate as immediate } from 'node:timers/promises'
 import { assert } from '#base/assert.ts'
-import { codeOf, messageOf, Misconfigured, Unavailable } from '#base/errors.ts'
+import { messageOf, Misconfigured, Unavailable } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import type { Address, ChunkRun, FetchEnd, LinkEvents, LinkId, Links } from '#protocol/link.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { Discovery, type DiscoveryInit, type LanState } from './discovery.ts'
 import { Gate } from './gate.ts'
-import { Link } from './link.ts'
+import { Link, sever } from './link.ts'
+import { askerGone, type Server } from './serve-stream.ts'
 import { healMs, listen, publish, topicsOf, type Topics } from './topics.ts'
 
 export interface MeshInit {
@@ -27,15 +29,19 @@ export interface MeshInit {
   readonly topic: string
   /** LAN discovery; absent where it is switched off. `tag` are the 16 bytes that members of one site share. */
   readonly lan?: { readonly tag: Uint8Array; readonly port: number }
+  /** A connection on which the other side opens no link within this is a stranger's; 10 s where it is not said. */
+  readonly strangerMs?: number
   readonly log: Log
 }
 
 const linkProtocol = '/grapevine/link/1'
 const fetchProtocol = '/grapevine/fetch/1'
 const dialMs = 5_000
-/** A connection on which the other side opens no link within this is a stranger's. */
 const strangerMs = 10_000
-const stopMs = 1_500
+/** Streams that one connection may hold, of all kinds and before they say of which: an honest neighbour has about 6. */
+const streamsMax = 32
+/** What libp2p may take to stop, after the links were closed. */
+const stopMs = 1_200
 /** 256 KiB, the least that yamux allows: on a thin line a larger window is only a longer queue. */
 const windowBytes = 262_144
 
@@ -43,6 +49,7 @@ const windowBytes = 262_144
 export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mesh> {
   let gate: Gate | undefined
   let topics: Topics | undefined
+  let mesh: Mesh | undefined
   const privateKey = await generateKeyPairFromSeed('Ed25519', init.seed)
   try {
     const node = await createLibp2p({
@@ -53,7 +60,10 @@ export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mes
       transports: [tcp()],
       connectionEncrypters: [tls()],
       streamMuxers: [
-        yamux({ streamOptions: { initialStreamWindowSize: windowBytes, maxStreamWindowSize: windowBytes } }),
+        yamux({
+          maxInboundStreams: streamsMax,
+          streamOptions: { initialStreamWindowSize: windowBytes, maxStreamWindowSize: windowBytes },
+        }),
       ],
       connectionManager: {
         maxConnections: 2_000,
@@ -75,10 +85,11 @@ export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mes
       },
     })
     assert(gate && topics, 'libp2p made the services')
-    const mesh = new Mesh(init, events, node, gate, topics)
+    mesh = new Mesh(init, events, node, gate, topics)
     await mesh.open()
     return mesh
   } catch (error) {
+    await mesh?.stop()
     throw startError(error, init.listen)
   }
 }
@@ -91,12 +102,13 @@ export class Mesh implements Links {
   readonly #topics: Topics
   readonly #links = new Map<LinkId, Link>()
   readonly #byConnection = new Map<Connection, Link>()
-  readonly #asks = new Map<
-    number,
-    { answer: (index: number, bytes: Uint8Array) => Promise<void>; finish: (denied?: string) => void }
-  >()
+  /** Connections that a dial of ours has taken. */
+  readonly #dialled = new WeakSet<Connection>()
+  /** Asks of neighbours that wait for an answer of ours, by our number. */
+  readonly #asks = new Map<number, { readonly server: Server; readonly number: number }>()
   #discovery: Discovery | undefined
   #healer: NodeJS.Timeout | undefined
+  #isStopped = false
   #nextLink = 1
   #nextAsk = 1
 
@@ -110,14 +122,10 @@ export class Mesh implements Links {
 
   async open(): Promise<void> {
     const many = { maxInboundStreams: 4, maxOutboundStreams: 4 }
-    await this.#node.handle(
-      linkProtocol,
-      (stream, connection) => void this.#opened(stream, connection, 'in', connection.remoteAddr.toString()),
-      many,
-    )
+    await this.#node.handle(linkProtocol, (stream, connection) => this.#linkArrived(stream, connection), many)
     await this.#node.handle(fetchProtocol, (stream, connection) => this.#fetchOpened(stream, connection), many)
     this.#node.addEventListener('connection:open', ({ detail }) => this.#watch(detail))
-    this.#node.addEventListener('connection:close', ({ detail }) => this.#gate.gone(detail))
+    this.#node.addEventListener('connection:close', ({ detail }) => setImmediate(() => this.#gate.closed(detail)))
     await this.#node.start()
     listen(this.#topics, this.#init.topic, (peer, bytes) => {
       const link = [...this.#links.values()].find((known) => known.admitted && known.init.peer === peer.toString())
@@ -141,12 +149,14 @@ export class Mesh implements Links {
   }
 
   async dial(address: Address): Promise<LinkId> {
+    let connection: Connection | undefined
     try {
       const signal = AbortSignal.timeout(dialMs)
-      const connection = await this.#node.dial(multiaddr(address), { signal, force: true })
+      connection = await this.#connect(multiaddr(address), signal)
       const stream = await connection.newStream(linkProtocol, { signal })
       return this.#opened(stream, connection, 'out', address)
     } catch (error) {
+      if (connection) sever(connection, 'no link was opened')
       throw new Unavailable('DIAL_FAILED', {
         message: `Nobody we know answers: ${messageOf(error)}.`,
         where: address,
@@ -161,7 +171,7 @@ export class Mesh implements Links {
   }
 
   close(link: LinkId, reason: string): void {
-    this.#links.get(link)?.close(reason)
+    void this.#links.get(link)?.close(reason)
   }
 
   admit(id: LinkId): void {
@@ -171,8 +181,9 @@ export class Mesh implements Links {
     this.#gate.admit(link.init.connection)
   }
 
-  publish(bytes: Uint8Array): Promise<number> {
-    return publish(this.#topics, this.#init.topic, bytes)
+  async publish(bytes: Uint8Array): Promise<number> {
+    if (this.#isStopped) return 0
+    return await publish(this.#topics, this.#init.topic, bytes)
   }
 
   async fetch(
@@ -186,13 +197,13 @@ export class Mesh implements Links {
 
   async answer(ask: number, index: number, bytes: Uint8Array): Promise<void> {
     const open = this.#asks.get(ask)
-    if (!open) throw new Unavailable('ASKER_GONE', { message: 'Nobody waits for this chunk any more.' })
-    await open.answer(index, bytes)
+    if (!open) throw askerGone()
+    await open.server.answer(open.number, index, bytes)
   }
 
   finish(ask: number, denied?: string): void {
-    this.#asks.get(ask)?.finish(denied)
-    this.#asks.delete(ask)
+    const open = this.#asks.get(ask)
+    open?.server.finish(open.number, denied)
   }
 
   query(): void {
@@ -201,24 +212,27 @@ export class Mesh implements Links {
 
   /** Ends all links and the host, in under 2 s. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     clearInterval(this.#healer)
     this.#discovery?.stop()
-    for (const link of this.#links.values()) link.close('STOPPING')
+    await Promise.all([...this.#links.values()].map((link) => link.close('STOPPING')))
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, stopMs)
     await Promise.race([Promise.resolve(this.#node.stop()).catch(() => {}), promise])
     clearTimeout(timer)
   }
 
+  /** Who dialled opens the one link of a connection: a second one, or one the other way round, is no honest member's. */
+  #linkArrived(stream: Stream, connection: Connection): void {
+    if (connection.direction === 'outbound' || this.#byConnection.has(connection))
+      stream.abort(new TypeError('one link a connection'))
+    else this.#opened(stream, connection, 'in', connection.remoteAddr.toString())
+  }
+
   /** A stream of ours was opened, by us or by the other side: from here on it is a link. */
   #opened(control: Stream, connection: Connection, direction: 'in' | 'out', address: string): LinkId {
     const id = this.#nextLink++ as LinkId
     const peer = connection.remotePeer.toString() as PeerId
-    if (this.#byConnection.has(connection)) {
-      // One link a connection: a second control stream is no honest member's.
-      control.abort(new TypeError('one link a connection'))
-      return id
-    }
     const link = new Link({
       id,
       peer,
@@ -234,21 +248,33 @@ export class Mesh implements Links {
         this.#gate.gone(connection)
         this.#safely('link-down', undefined, () => this.#events.linkDown(id, reason))
       },
-      asked: (asked, run, number, server) => {
-        const ask = this.#nextAsk++
-        this.#asks.set(ask, {
-          answer: (index, bytes) => server.answer(number, index, bytes),
-          finish: (denied) => server.finish(number, denied),
-        })
-        // After this call: the server must know our number before it is answered.
-        queueMicrotask(() => this.#safely('asked', undefined, () => this.#events.asked(asked.init.id, ask, run)))
-        return ask
+      serving: {
+        enter: (server, number) => {
+          this.#asks.set(this.#nextAsk, { server, number })
+          return this.#nextAsk++
+        },
+        asked: (ask, run) => this.#safely('asked', undefined, () => this.#events.asked(id, ask, run)),
+        left: (ask) => this.#asks.delete(ask),
       },
     })
     this.#links.set(id, link)
     this.#byConnection.set(connection, link)
     this.#safely('link-up', undefined, () => this.#events.linkUp(id, peer, direction, address as Address))
+    link.start()
     return id
+  }
+
+  /** A connection of its own: libp2p joins dials to one peer that run at the same time, `force` or not. */
+  async #connect(address: Multiaddr, signal: AbortSignal): Promise<Connection> {
+    for (;;) {
+      const connection = await this.#node.dial(address, { signal, force: true })
+      if (!this.#dialled.has(connection)) {
+        this.#dialled.add(connection)
+        return connection
+      }
+      await immediate()
+      signal.throwIfAborted()
+    }
   }
 
   #fetchOpened(stream: Stream, connection: Connection): void {
@@ -260,8 +286,8 @@ export class Mesh implements Links {
   /** Whoever connects and opens no link is a stranger, and must not hold a place for ever. */
   #watch(connection: Connection): void {
     const timer = setTimeout(() => {
-      if (!this.#byConnection.has(connection)) connection.abort(new TypeError('no link was opened'))
-    }, strangerMs).unref()
+      if (!this.#byConnection.has(connection)) sever(connection, 'no link was opened')
+    }, this.#init.strangerMs ?? strangerMs).unref()
     connection.addEventListener('close', () => clearTimeout(timer))
   }
 
@@ -297,22 +323,21 @@ export class Mesh implements Links {
   }
 }
 
+/** libp2p tells what failed only in the text of its error. */
 function startError(error: unknown, listening: readonly Address[]): unknown {
   const text = messageOf(error)
   const where = listening.join(', ')
-  if (
-    codeOf(error) === 'EADDRINUSE' ||
-    /EADDRINUSE|address already in use|UnsupportedListen|could not listen/i.test(text)
-  )
+  const reason = /\bE[A-Z]{4,}\b[^\n]*/.exec(text)?.[0] ?? text.split('\n')[0]
+  if (text.includes('EADDRINUSE'))
     return new Misconfigured('MESH_PORT_IN_USE', {
-      message: `The port is in use: ${text}.`,
+      message: `The port is in use: ${reason}.`,
       where,
       next: 'Stop what listens there, or name another address with --listen.',
       cause: error,
     })
-  if (/EADDRNOTAVAIL|EACCES|multiaddr|invalid|protocol/i.test(text))
+  if (/EADDRNOTAVAIL|EACCES|EINVAL|UnsupportedListen|multiaddr|invalid|protocol|port/i.test(text))
     return new Misconfigured('MESH_ADDRESS_INVALID', {
-      message: `Nobody can listen there: ${text}.`,
+      message: `Nobody can listen there: ${reason}.`,
       where,
       next: 'Write /ip4/0.0.0.0/tcp/47100, or an address of this machine.',
       cause: error,

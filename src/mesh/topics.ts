@@ -51,7 +51,7 @@ export function topicsOf(components: GossipSubComponents, gate: Gate, topic: str
   })
   // Named one by one: libp2p's components are a proxy that throws when it is spread.
   const { privateKey, peerId, peerStore, connectionManager, logger } = components
-  return make({ privateKey, peerId, peerStore, connectionManager, logger, registrar: gate.registrar() }) as Topics
+  return make({ privateKey, peerId, peerStore, connectionManager, logger, registrar: gate.registrar() })
 }
 
 /** Subscribes, and has every message judged before it is forwarded. */

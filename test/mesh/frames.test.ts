@@ -1,0 +1,60 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { concatBytes } from '#base/bytes.ts'
+import { frameOf, FrameSplitter } from '#mesh/frames.ts'
+
+/** Pushes these bytes in pieces of these lengths, the rest at the end. */
+function pushInPieces(
+  splitter: FrameSplitter,
+  bytes: Uint8Array,
+  lengths: readonly number[],
+): (Uint8Array[] | undefined)[] {
+  const answers: (Uint8Array[] | undefined)[] = []
+  let at = 0
+  for (const length of [...lengths, bytes.byteLength]) {
+    if (at >= bytes.byteLength) break
+    answers.push(splitter.push(bytes.subarray(at, at + length)))
+    at += length
+  }
+  return answers
+}
+
+describe('the frame splitter', () => {
+  it('gives the same frames, however the bytes arrive', () => {
+    const frames = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 12 })
+    fc.assert(
+      fc.property(frames, fc.array(fc.integer({ min: 1, max: 60 }), { maxLength: 80 }), (payloads, lengths) => {
+        const wire = concatBytes(...payloads.map((payload) => frameOf(payload)))
+        const got = pushInPieces(new FrameSplitter(200), wire, lengths).flatMap((answer) => answer ?? [])
+        expect(got.map((frame) => [...frame])).toEqual(payloads.map((payload) => [...payload]))
+      }),
+      { seed: 1, numRuns: 300 },
+    )
+  })
+
+  it('tells a length over the limit as soon as the length is there, and gives nothing of that frame', () => {
+    const wire = frameOf(new Uint8Array(201))
+    const splitter = new FrameSplitter(200)
+    expect(splitter.push(wire.subarray(0, 3))).toEqual([])
+    expect(splitter.push(wire.subarray(3, 4))).toBeUndefined()
+  })
+
+  it('takes a frame of exactly the limit, and one of nothing', () => {
+    const splitter = new FrameSplitter(200)
+    const got = splitter.push(concatBytes(frameOf(new Uint8Array(200)), frameOf()))
+    expect(got?.map((frame) => frame.byteLength)).toEqual([200, 0])
+  })
+
+  it('joins the parts of a frame', () => {
+    expect([...frameOf(Uint8Array.of(1), Uint8Array.of(2, 3))]).toEqual([0, 0, 0, 3, 1, 2, 3])
+  })
+
+  it('does not keep the network buffers of a frame that comes byte by byte', () => {
+    const splitter = new FrameSplitter(60_000)
+    const before = process.memoryUsage().arrayBuffers
+    splitter.push(Uint8Array.of(0, 0, 0xea, 0x60))
+    // One byte out of a buffer of 4 KiB each time: 80 MiB, were all of them kept.
+    for (let at = 0; at < 20_000; at++) splitter.push(new Uint8Array(4_096).subarray(0, 1))
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(60 * 1_048_576)
+  })
+})
