@@ -43,8 +43,14 @@ export function topicsOf(components: GossipSubComponents, gate: Gate, topic: str
       topics: {
         [topic]: {
           topicWeight: 1,
+          // One false message costs the place in the mesh, three cost being heard; half of it is forgotten after 70 s.
           invalidMessageDeliveriesWeight: -20,
-          invalidMessageDeliveriesDecay: 0.5,
+          invalidMessageDeliveriesDecay: 0.99,
+          // By default, presence pays for 13 false messages, and whoever leaves the mesh of a quiet topic is not heard for seconds.
+          timeInMeshWeight: 0,
+          firstMessageDeliveriesWeight: 0,
+          meshMessageDeliveriesWeight: 0,
+          meshFailurePenaltyWeight: 0,
         },
       },
     } as never,
