@@ -69,6 +69,8 @@ async function play(fleet: DemoFleet, output: Output, startedAt: number): Promis
   let known: FleetDocument | undefined
   while (Date.now() - startedAt < limitMs) {
     known = (await fleet.look()) ?? known
+    const fallen = [fleet.origin, ...fleet.members].find((member) => member.failure)
+    if (fallen?.failure) throw fallen.failure
     const states = fleet.clients.map((member) => ({ member, bundle: member.status?.bundles[0] }))
     for (const { member, bundle } of states) {
       if (bundle?.prepared)

@@ -18,6 +18,9 @@ export class DemoMember {
   #process: ChildProcess | undefined
   #words = ''
   status: StatusDocument | undefined
+  /** It ended although nobody asked it to. */
+  failure: Unavailable | undefined
+  #stopping = false
 
   constructor(name: string, site: string, home: string) {
     this.name = name
@@ -39,15 +42,15 @@ export class DemoMember {
       else this.#hear(data)
     })
     child.stderr?.on('data', (data: Buffer) => this.#hear(data))
-    child.on('exit', (code) =>
-      reject(
-        new Unavailable('DEMO_MEMBER_ENDED', {
-          message: `${this.name} ended with ${code ?? 'a signal'}: ${this.#words.trim() || 'it said nothing'}.`,
-          where: this.home,
-          next: 'Run `grapevine doctor`, or the demo again with --keep to look at its folders.',
-        }),
-      ),
-    )
+    child.on('exit', (code) => {
+      const ended = new Unavailable('DEMO_MEMBER_ENDED', {
+        message: `${this.name} ended with ${code ?? 'a signal'}: ${this.#words.trim() || 'it said nothing'}.`,
+        where: this.home,
+        next: 'Run `grapevine doctor`, or the demo again with --keep to look at its folders.',
+      })
+      if (!this.#stopping) this.failure = ended
+      reject(ended)
+    })
     return promise
   }
 
@@ -74,6 +77,7 @@ export class DemoMember {
   async stop(): Promise<void> {
     const child = this.#process
     if (!child || child.exitCode !== null || child.signalCode !== null) return
+    this.#stopping = true
     const { promise, resolve } = Promise.withResolvers<void>()
     child.on('exit', () => resolve())
     child.kill('SIGTERM')
