@@ -39,25 +39,35 @@ export interface LanState {
 /** Link-local (RFC 5771 §4): never forwarded by a router, and not filtered by switches that snoop. */
 const group = '224.0.0.179'
 const magic = utf8('GVL1')
+const kinds = { query: 1, here: 2 } as const
 const datagramBytesMax = 128
-/** Answers a second, all askers together: a flood of queries must not become one of answers. */
-const answersPerSecondMax = 50
+/**
+ * An answer goes to all, since a datagram to one asker would reach only one of the members that share its host's port. So one answer
+ * serves everybody who asked within this time: when a whole site starts in one second, each member still says ten a second at most.
+ */
+const answerMs = 100
 const rescanMs = 30_000
 
+/** Our ears and mouth on one interface. */
 interface Voice {
   readonly name: string
   readonly address: string
+  readonly netmask: string
   readonly socket: Socket
   ok: boolean
   error: string | undefined
+  /** When it last answered; none is said before `answerMs` after that. */
+  answeredAt: number
+  answer: NodeJS.Timeout | undefined
 }
 
 export class Discovery {
   readonly #init: DiscoveryInit
   readonly #voices = new Map<string, Voice>()
+  /** Why an interface is quiet, by its address: told once, not at each rescan. */
+  readonly #told = new Map<string, string>()
   #rescan: NodeJS.Timeout | undefined
-  #answered = 0
-  #second = 0
+  #isStopped = false
 
   constructor(init: DiscoveryInit) {
     this.#init = init
@@ -80,51 +90,76 @@ export class Discovery {
   /** Asks all LANs who is there. */
   query(): void {
     void this.#scan().then(() => {
-      for (const voice of this.#voices.values()) this.#say(voice, 1)
+      for (const voice of this.#voices.values()) this.#say(voice, kinds.query)
     })
   }
 
   stop(): void {
+    this.#isStopped = true
     clearInterval(this.#rescan)
-    for (const { socket } of this.#voices.values()) socket.close()
-    this.#voices.clear()
+    for (const voice of [...this.#voices.values()]) this.#drop(voice)
   }
 
-  /** Interfaces come and go: a laptop changes networks. */
+  /** Interfaces come and go: a laptop changes networks. What failed is tried again. */
   async #scan(): Promise<void> {
-    const found = new Map<string, string>()
-    for (const [name, list] of Object.entries(networkInterfaces()))
-      for (const info of list ?? []) if (info.family === 'IPv4') found.set(info.address, name)
-    for (const [address, { socket }] of this.#voices)
-      if (!found.has(address)) {
-        socket.close()
-        this.#voices.delete(address)
-      }
-    const opening = [...found].filter(([address]) => !this.#voices.has(address))
-    await Promise.all(opening.map(([address, name]) => this.#open(name, address)))
+    if (this.#isStopped) return
+    const found = this.#interfaces()
+    for (const voice of [...this.#voices.values()])
+      if (found.get(voice.address)?.netmask !== voice.netmask || voice.error !== undefined) this.#drop(voice)
+    const opening = [...found.values()].filter(({ address }) => !this.#voices.has(address))
+    await Promise.all(opening.map((place) => this.#open(place)))
   }
 
-  #open(name: string, address: string): Promise<void> {
+  #interfaces(): Map<string, Pick<Voice, 'name' | 'address' | 'netmask'>> {
+    const found = new Map<string, Pick<Voice, 'name' | 'address' | 'netmask'>>()
+    try {
+      for (const [name, list] of Object.entries(networkInterfaces()))
+        for (const { family, address, netmask } of list ?? [])
+          if (family === 'IPv4') found.set(address, { name, address, netmask })
+    } catch (error) {
+      // A sandbox may forbid to look.
+      this.#tell('', 'all', messageOf(error))
+    }
+    return found
+  }
+
+  #drop(voice: Voice): void {
+    clearTimeout(voice.answer)
+    if (this.#voices.get(voice.address) === voice) this.#voices.delete(voice.address)
+    voice.ok = false
+    voice.socket.close()
+  }
+
+  #open(place: Pick<Voice, 'name' | 'address' | 'netmask'>): Promise<void> {
     const socket = createSocket({ type: 'udp4', reuseAddr: true })
-    const voice: Voice = { name, address, socket, ok: false, error: undefined }
-    this.#voices.set(address, voice)
+    const voice: Voice = {
+      ...place,
+      socket,
+      ok: false,
+      error: undefined,
+      answeredAt: Number.NEGATIVE_INFINITY,
+      answer: undefined,
+    }
+    this.#voices.set(place.address, voice)
     return new Promise((resolve) => {
       const failed = (error: unknown): void => {
         voice.ok = false
         voice.error = messageOf(error)
-        this.#init.log.warn('discovery.quiet', { interface: name, error: voice.error })
+        this.#tell(place.address, place.name, voice.error)
         resolve()
       }
       socket.on('error', failed)
+      socket.on('close', resolve)
       socket.on('message', (bytes, from) => this.#heard(voice, bytes, from))
       socket.bind(this.#init.port, () => {
         try {
-          socket.addMembership(group, address)
-          socket.setMulticastInterface(address)
+          socket.addMembership(group, place.address)
+          socket.setMulticastInterface(place.address)
           socket.setMulticastTTL(1)
           socket.setMulticastLoopback(true)
           socket.unref()
           voice.ok = true
+          this.#told.delete(place.address)
           resolve()
         } catch (error) {
           failed(error)
@@ -133,7 +168,13 @@ export class Discovery {
     })
   }
 
-  #say(voice: Voice, kind: 1 | 2): void {
+  #tell(address: string, name: string, error: string): void {
+    if (this.#told.get(address) === error) return
+    this.#told.set(address, error)
+    this.#init.log.warn('discovery.quiet', { interface: name, error })
+  }
+
+  #say(voice: Voice, kind: number): void {
     const port = this.#portOn(voice.address)
     if (!voice.ok || port === undefined) return
     const peer = utf8(this.#init.peer)
@@ -162,19 +203,41 @@ export class Discovery {
     const peer = bytes.byteLength <= datagramBytesMax && bytes.byteLength > 24 ? textOf(bytes.subarray(24)) : undefined
     if (peer === undefined || peer.length !== bytes[23] || !magic.every((byte, at) => bytes[at] === byte)) return
     if (!equalBytes(bytes.subarray(5, 21), this.#init.tag) || peer === this.#init.peer || !publicKeyOf(peer)) return
-    // Every socket on this port hears what comes in on any interface: only the one it came in on speaks for it.
-    if (isLoopback(from.address) !== isLoopback(voice.address)) return
     const port = ((bytes[21] ?? 0) << 8) | (bytes[22] ?? 0)
+    if (port === 0 || this.#voiceFor(from.address) !== voice) return
     this.#init.seen(`/ip4/${from.address}/tcp/${port}/p2p/${peer}` as Address, peer as PeerId)
-    if (bytes[4] === 1 && this.#mayAnswer()) this.#say(voice, 2)
+    if (bytes[4] === kinds.query) this.#answer(voice)
   }
 
-  #mayAnswer(): boolean {
-    const second = Math.floor(performance.now() / 1000)
-    if (second !== this.#second) this.#answered = 0
-    this.#second = second
-    return this.#answered++ < answersPerSecondMax
+  /** Every socket on this port hears what comes in on any interface: only the one of the sender's network speaks for it. */
+  #voiceFor(source: string): Voice | undefined {
+    const voices = [...this.#voices.values()]
+    return (
+      voices.find((voice) => isSameNetwork(source, voice)) ??
+      // A network of one address (/32), as some clouds make it: whoever is no loopback may be the neighbour.
+      voices.find((voice) => isLoopback(voice.address) === isLoopback(source))
+    )
+  }
+
+  /** At once, or together with all that ask meanwhile. */
+  #answer(voice: Voice): void {
+    if (voice.answer) return
+    const waitMs = voice.answeredAt + answerMs - performance.now()
+    const say = (): void => {
+      voice.answer = undefined
+      voice.answeredAt = performance.now()
+      this.#say(voice, kinds.here)
+    }
+    if (waitMs <= 0) say()
+    else voice.answer = setTimeout(say, waitMs).unref()
   }
 }
 
 const isLoopback = (address: string): boolean => address.startsWith('127.')
+
+function isSameNetwork(source: string, { address, netmask }: Pick<Voice, 'address' | 'netmask'>): boolean {
+  const mask = numberOf(netmask)
+  return (numberOf(source) & mask) === (numberOf(address) & mask)
+}
+
+const numberOf = (address: string): number => address.split('.').reduce((sum, part) => (sum << 8) | Number(part), 0)

@@ -20,7 +20,7 @@ import { Discovery, type DiscoveryInit, type LanState } from './discovery.ts'
 import { Gate } from './gate.ts'
 import { Link, sever } from './link.ts'
 import { askerGone, type Server } from './serve-stream.ts'
-import { healMs, listen, publish, topicsOf, type Topics } from './topics.ts'
+import { healMs, hear, publish, topicsOf, type Topics } from './topics.ts'
 
 export interface MeshInit {
   /** Ed25519 seed of the device, 32 bytes: its public key is the peer id. */
@@ -50,13 +50,14 @@ export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mes
   let gate: Gate | undefined
   let topics: Topics | undefined
   let mesh: Mesh | undefined
+  const listen = listenAddresses(init.listen)
   const privateKey = await generateKeyPairFromSeed('Ed25519', init.seed)
   try {
     const node = await createLibp2p({
       privateKey,
       // Started once the handlers are there: whoever connects first must find them.
       start: false,
-      addresses: { listen: init.listen.map((address) => multiaddr(address).toString()) },
+      addresses: { listen: [...listen] },
       transports: [tcp()],
       connectionEncrypters: [tls()],
       streamMuxers: [
@@ -127,7 +128,7 @@ export class Mesh implements Links {
     this.#node.addEventListener('connection:open', ({ detail }) => this.#watch(detail))
     this.#node.addEventListener('connection:close', ({ detail }) => setImmediate(() => this.#gate.closed(detail)))
     await this.#node.start()
-    listen(this.#topics, this.#init.topic, (peer, bytes) => {
+    hear(this.#topics, this.#init.topic, (peer, bytes) => {
       const link = [...this.#links.values()].find((known) => known.admitted && known.init.peer === peer.toString())
       return link ? this.#safely('gossip', 'ignore', () => this.#events.gossip(link.init.id, bytes)) : 'ignore'
     })
@@ -323,11 +324,21 @@ export class Mesh implements Links {
   }
 }
 
+function listenAddresses(addresses: readonly Address[]): string[] {
+  return addresses.map((address) => {
+    try {
+      return multiaddr(address).toString()
+    } catch (error) {
+      throw addressInvalid(messageOf(error), address, error)
+    }
+  })
+}
+
 /** libp2p tells what failed only in the text of its error. */
 function startError(error: unknown, listening: readonly Address[]): unknown {
   const text = messageOf(error)
   const where = listening.join(', ')
-  const reason = /\bE[A-Z]{4,}\b[^\n]*/.exec(text)?.[0] ?? text.split('\n')[0]
+  const reason = /\bE[A-Z]{4,}\b[^\n]*/.exec(text)?.[0] ?? 'TCP cannot listen on it'
   if (text.includes('EADDRINUSE'))
     return new Misconfigured('MESH_PORT_IN_USE', {
       message: `The port is in use: ${reason}.`,
@@ -335,12 +346,15 @@ function startError(error: unknown, listening: readonly Address[]): unknown {
       next: 'Stop what listens there, or name another address with --listen.',
       cause: error,
     })
-  if (/EADDRNOTAVAIL|EACCES|EINVAL|UnsupportedListen|multiaddr|invalid|protocol|port/i.test(text))
-    return new Misconfigured('MESH_ADDRESS_INVALID', {
-      message: `Nobody can listen there: ${reason}.`,
-      where,
-      next: 'Write /ip4/0.0.0.0/tcp/47100, or an address of this machine.',
-      cause: error,
-    })
+  if (/EADDRNOTAVAIL|EACCES|EINVAL|UnsupportedListen/.test(text)) return addressInvalid(reason, where, error)
   return error
+}
+
+function addressInvalid(reason: string, where: string, cause: unknown): Misconfigured {
+  return new Misconfigured('MESH_ADDRESS_INVALID', {
+    message: `Nobody can listen there: ${reason}.`,
+    where,
+    next: 'Write /ip4/0.0.0.0/tcp/47100, or an address of this machine.',
+    cause,
+  })
 }

@@ -61,7 +61,7 @@ export function topicsOf(components: GossipSubComponents, gate: Gate, topic: str
 }
 
 /** Subscribes, and has every message judged before it is forwarded. */
-export function listen(topics: Topics, topic: string, judge: (peer: PeerId, bytes: Uint8Array) => Verdict): void {
+export function hear(topics: Topics, topic: string, judge: (peer: PeerId, bytes: Uint8Array) => Verdict): void {
   topics.topicValidators.set(topic, (peer, message) => judge(peer, message.data) as never)
   topics.subscribe(topic)
 }
