@@ -97,14 +97,14 @@ export class Discovery {
   stop(): void {
     this.#isStopped = true
     clearInterval(this.#rescan)
-    for (const voice of [...this.#voices.values()]) this.#drop(voice)
+    for (const voice of this.#voices.values()) this.#drop(voice)
   }
 
   /** Interfaces come and go: a laptop changes networks. What failed is tried again. */
   async #scan(): Promise<void> {
     if (this.#isStopped) return
     const found = this.#interfaces()
-    for (const voice of [...this.#voices.values()])
+    for (const voice of this.#voices.values())
       if (found.get(voice.address)?.netmask !== voice.netmask || voice.error !== undefined) this.#drop(voice)
     const opening = [...found.values()].filter(({ address }) => !this.#voices.has(address))
     await Promise.all(opening.map((place) => this.#open(place)))
