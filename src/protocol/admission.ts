@@ -45,8 +45,9 @@ export class Admission {
       unplaced: { downBytes: 0, upBytes: 0 },
     }
     this.#neighbours.add(neighbour)
+    this.#forgive(turn)
     if (peer === this.#self.peer) return dismiss(turn, neighbour, 'SELF')
-    if (this.isBanned(peer, turn.now)) return dismiss(turn, neighbour, 'BANNED')
+    if (this.isBanned(peer)) return dismiss(turn, neighbour, 'BANNED')
     const surplus = this.#surplusOf(peer)
     if (surplus) dismiss(turn, surplus, 'DUPLICATE')
     if (surplus !== neighbour && direction === 'out') this.#greet(turn, neighbour)
@@ -80,6 +81,8 @@ export class Admission {
 
   /** Blames a member for something only a broken or hostile one does; the third time it is kept out for a while. */
   strike(turn: Turn, neighbour: Neighbour, what: string): void {
+    // A stranger can take a new name each time: remembering it would only push out those who cannot.
+    if (!neighbour.membership) return
     const known = this.#strikes.get(neighbour.peer)
     const count = known && known.until > turn.now ? known.count + 1 : 1
     // Set anew, so that the map is in order of time.
@@ -96,16 +99,19 @@ export class Admission {
     if (count >= strikesMax) dismiss(turn, neighbour, 'BANNED')
   }
 
-  isBanned(peer: PeerId, now: Instant): boolean {
-    const known = this.#strikes.get(peer)
-    if (known && known.until <= now) this.#strikes.delete(peer)
-    return known !== undefined && known.until > now && known.count >= strikesMax
+  isBanned(peer: PeerId): boolean {
+    return (this.#strikes.get(peer)?.count ?? 0) >= strikesMax
   }
 
-  /** Closes links whose other side did not prove itself in time, and those that no longer hold a valid membership. */
+  /** Closes links whose other side did not prove itself in time, and those whose membership has expired. */
   wake(turn: Turn): void {
-    for (const neighbour of this.#neighbours.all())
+    this.#forgive(turn)
+    let hasExpired = false
+    for (const neighbour of this.#neighbours.all()) {
       if (isPending(neighbour) && after(neighbour.since, admissionMs) <= turn.now) dismiss(turn, neighbour, 'TOO_SLOW')
+      hasExpired ||= neighbour.membership !== undefined && neighbour.membership.expires <= turn.now
+    }
+    if (hasExpired) this.recheck(turn)
   }
 
   /** New metadata may have revoked members or issuers: open links are judged again at once (trust.md §6). */
@@ -118,9 +124,22 @@ export class Admission {
 
   nextWake(): Instant | undefined {
     let next: Instant | undefined
-    for (const neighbour of this.#neighbours.all())
+    for (const neighbour of this.#neighbours.all()) {
+      if (neighbour.phase === 'closing') continue
       if (isPending(neighbour)) next = earliest(next, after(neighbour.since, admissionMs))
+      next = earliest(next, neighbour.membership?.expires)
+    }
+    // Whoever was banned may be dialled again.
+    for (const { count, until } of this.#strikes.values()) if (count >= strikesMax) next = earliest(next, until)
     return next
+  }
+
+  /** Forgets strikes whose time is over. */
+  #forgive(turn: Turn): void {
+    for (const [peer, { until }] of this.#strikes) {
+      if (until > turn.now) return
+      this.#strikes.delete(peer)
+    }
   }
 
   #greet(turn: Turn, neighbour: Neighbour): void {
@@ -138,9 +157,11 @@ export class Admission {
     if (message.wire !== wireVersion) return 'WIRE_VERSION'
     const code = this.#verify(turn, neighbour, message.membership)
     if (code !== undefined) return code
-    const inside = this.#neighbours.list('inside').length
-    if (neighbour.inside && neighbour.direction === 'in' && inside >= siteLinksMax) return 'FULL'
-    return undefined
+    if (!neighbour.inside || neighbour.direction === 'out') return undefined
+    const others = [...this.#neighbours.all()].filter(
+      ({ link, phase, inside }) => inside && link !== neighbour.link && phase !== 'greeting' && phase !== 'closing',
+    )
+    return others.length >= siteLinksMax ? 'FULL' : undefined
   }
 
   #verify(turn: Turn, neighbour: Neighbour, certificate: Uint8Array): string | undefined {

@@ -27,6 +27,9 @@ export const rosterMax = 64
 /** 2,000 members of the own site are remembered; the rest is met when they speak. */
 export const rosterKnownMax = 2_000
 
+/** Addresses of other sites that are dialled at once: with one, the first that swallows a dial would keep us from the others for 5 s. */
+export const outsideDialsMax = 4
+
 /** Links to neighbours of the own site that a member seeks. With 12, a site of 200 still hands a chunk through in two steps. */
 export const siteLinksWanted = 12
 /** More than this many are not accepted from others; the surplus is told `full`. */

@@ -47,14 +47,14 @@ export class Protocol {
   readonly #reports: Reports
   /** Where neighbours say they listen, from their hello until they are established. */
   readonly #hellos = new Map<LinkId, Extract<Message, { t: 'hello' }>>()
-  #started = false
+  #phase: 'new' | 'running' | 'stopped' = 'new'
 
   constructor({ self, known, now }: ProtocolInit) {
     this.self = self
     this.#admission = new Admission(self, this.neighbours)
     this.#head = new Head(self)
     this.#reconcile = new Reconcile(self, this.neighbours)
-    this.#roster = new Roster(self, this.neighbours, known, now)
+    this.#roster = new Roster(self, this.neighbours, (peer) => this.#admission.isBanned(peer), known, now)
     this.#uplink = new Uplink(self, this.neighbours)
     this.#exchange = new Exchange(self, this.neighbours, this.#uplink, this.ledger)
     this.#reports = new Reports(self, this.neighbours)
@@ -66,22 +66,22 @@ export class Protocol {
     out: EffectSink<ProtocolEffect>,
     notify: (notice: ProtocolNotice) => void,
   ): void {
-    const turn: Turn = { now, out: (effect) => this.#count(effect, out), notify }
+    const turn = this.#counted({ now, out, notify })
     this.#take(turn, input)
     this.#settle(turn)
   }
 
   /** Wants a content for the rest of this member; `complete` is noticed when all of it is here. */
   want(turn: Turn, ref: ContentRef, priority: number): void {
-    this.#exchange.want(turn, ref, priority)
+    this.#exchange.want(this.#counted(turn), ref, priority)
   }
 
   unwant(turn: Turn, digest: Digest): void {
-    this.#exchange.unwant(turn, digest)
+    this.#exchange.unwant(this.#counted(turn), digest)
   }
 
   nextWake(): Instant | undefined {
-    if (!this.#started) return undefined
+    if (this.#phase !== 'running') return undefined
     return earliest(
       this.#admission.nextWake(),
       this.#head.nextWake(),
@@ -119,7 +119,7 @@ export class Protocol {
   #take(turn: Turn, input: ProtocolInput): void {
     switch (input.type) {
       case 'started':
-        this.#started = true
+        this.#phase = 'running'
         this.#admission.listen(input.addresses)
         this.#uplink.started(turn)
         this.#roster.started(turn, input.bootstrap ?? [])
@@ -127,8 +127,10 @@ export class Protocol {
         if (this.self.set.complete) turn.notify({ type: 'release' })
         return
       case 'link-up':
-        this.#roster.dialled(input.address)
-        return this.#admission.linkUp(turn, input.link, input.peer, input.direction, input.address)
+        this.#roster.linkUp(input.address, input.peer, input.direction)
+        this.#admission.linkUp(turn, input.link, input.peer, input.direction, input.address)
+        if (this.#phase === 'stopped') this.#dismissAll(turn)
+        return
       case 'link-down':
         return this.#down(turn, input.link)
       case 'dial-failed':
@@ -172,8 +174,8 @@ export class Protocol {
       case 'wake':
         return this.#wake(turn)
       case 'stopping':
-        for (const neighbour of this.neighbours.all()) dismiss(turn, neighbour, 'STOPPING')
-        return
+        this.#phase = 'stopped'
+        return this.#dismissAll(turn)
       default:
         return unreachable(input)
     }
@@ -181,8 +183,8 @@ export class Protocol {
 
   /** What follows from any change: who acts, whom to dial, what to ask for. */
   #settle(turn: Turn): void {
-    // Before the network is there nobody can be dialled: a dial that nobody carries out would never end.
-    if (!this.#started) return
+    // Before the network is there nobody can be dialled: a dial that nobody carries out would never end. After a good-bye nobody should be.
+    if (this.#phase !== 'running') return
     const before = this.#uplink.standing
     this.#uplink.update(turn)
     const standing = this.#uplink.standing
@@ -206,6 +208,9 @@ export class Protocol {
   }
 
   #gossip(turn: Turn, link: LinkId, bytes: Uint8Array): void {
+    const phase = this.neighbours.get(link)?.phase
+    // Whoever has not proved itself is not worth a signature check.
+    if (phase !== 'verified' && phase !== 'established') return turn.out({ type: 'verdict', verdict: 'ignore' })
     const neighbour = this.neighbours.established(link)
     this.ledger.control(this.#isOutside(link), 'down', bytes.byteLength)
     const verdict = this.#head.gossip(turn, neighbour, bytes)
@@ -349,10 +354,22 @@ export class Protocol {
     return neighbour?.membership !== undefined && !neighbour.inside
   }
 
-  /** Passes an effect on; what goes over the line is entered into the ledger. */
+  #dismissAll(turn: Turn): void {
+    for (const neighbour of this.neighbours.all()) dismiss(turn, neighbour, 'STOPPING')
+  }
+
+  /** The same turn, with its effects counted. */
+  #counted({ now, out, notify }: Turn): Turn {
+    return { now, out: (effect) => this.#count(effect, out), notify }
+  }
+
+  /** Passes an effect on; what goes over the line is entered into the ledger. Nothing is said behind a good-bye. */
   #count(effect: ProtocolEffect, out: EffectSink<ProtocolEffect>): void {
-    const receiver = effect.type === 'send' ? this.neighbours.get(effect.link) : undefined
-    if (receiver && effect.type === 'send') this.#enter(receiver, 'upBytes', effect.bytes.byteLength)
+    if (effect.type === 'send') {
+      const receiver = this.neighbours.get(effect.link)
+      if (!receiver || receiver.phase === 'closing') return
+      this.#enter(receiver, 'upBytes', effect.bytes.byteLength)
+    }
     if (effect.type === 'gossip') {
       const outside = this.neighbours.list('outside').length
       if (outside > 0) this.ledger.control(true, 'up', effect.bytes.byteLength * outside)

@@ -9,6 +9,7 @@ import type { KnownAddress } from './effect.ts'
 import type { Address } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
 import {
+  outsideDialsMax,
   politeDialMs,
   queryMs,
   queryMsMax,
@@ -26,58 +27,74 @@ const saveMs = 2_000
 interface Contact {
   readonly address: Address
   peer: PeerId | undefined
-  /** Of our site; undefined until a hello told. */
+  /** Of our site; undefined until somebody told. */
   inside: boolean | undefined
+  /** A hello told so: the word of others never changes it. */
+  proven: boolean
+  /** From the token or an admin, who name no peer: never given up. */
+  readonly given: boolean
   failures: number
   next: Instant
-  dialling: boolean
 }
 
 export class Roster {
   readonly #self: Self
   readonly #neighbours: Neighbours
+  readonly #isBanned: (peer: PeerId) => boolean
   readonly #contacts = new Map<Address, Contact>()
+  readonly #dialling = new Set<Contact>()
   /** What members of the site said of where they listen. */
   readonly #listening = new Map<PeerId, readonly Address[]>()
   #saveAt: Instant | undefined
   #queryMs = queryMs
   #queryAt: Instant | undefined
 
-  constructor(self: Self, neighbours: Neighbours, known: readonly KnownAddress[], now: Instant) {
+  constructor(
+    self: Self,
+    neighbours: Neighbours,
+    isBanned: (peer: PeerId) => boolean,
+    known: readonly KnownAddress[],
+    now: Instant,
+  ) {
     this.#self = self
     this.#neighbours = neighbours
-    for (const { address, peer, inside } of known) this.#learn(now, address, peer, inside)
+    this.#isBanned = isBanned
+    for (const { address, peer, inside } of known)
+      this.#learn(now, { address, peer, inside, given: peer === undefined })
   }
 
   /** Asks the LAN who is there; `bootstrap` are addresses that an admin gave for this run. */
   started(turn: Turn, bootstrap: readonly Address[]): void {
-    for (const address of bootstrap) this.#learn(turn.now, address, undefined, undefined)
+    for (const address of bootstrap) this.#learn(turn.now, { address, given: true })
     this.#query(turn)
   }
 
   /** A member of our site was heard on the LAN: it is there now, whatever failed before. */
   seen(turn: Turn, address: Address, peer: PeerId): void {
-    if (peer === this.#self.peer) return
-    const contact = this.#learn(turn.now, address, peer, true)
+    if (peer === this.#self.peer || !isOf(address, peer)) return
+    const contact = this.#learn(turn.now, { address, peer, inside: true })
     if (!contact) return
     const polite = this.#self.peer < peer ? 0 : politeDialMs
-    if (contact.failures > 0 || polite === 0) contact.next = after(turn.now, polite)
+    // Whoever is on its way already is not put off again: a LAN that talks all the time would put it off for ever.
+    if (contact.failures > 0 || contact.next <= turn.now || polite === 0) contact.next = after(turn.now, polite)
     contact.failures = 0
   }
 
   /** What an established neighbour told of itself; and it is told whom else we know in our site. */
   established(turn: Turn, neighbour: Neighbour, addresses: readonly Address[]): void {
-    const own = this.#contacts.get(neighbour.address)
-    if (neighbour.direction === 'out' && own) {
-      own.peer = neighbour.peer
-      own.inside = neighbour.inside
-      own.failures = 0
-    }
-    for (const address of usable(addresses))
-      this.#learn(turn.now, withPeer(address, neighbour.peer), neighbour.peer, neighbour.inside)
+    const { peer, inside, direction, address } = neighbour
+    const listening = usable(addresses.filter((told) => isOf(told, peer)))
+    const own = direction === 'out' ? this.#contacts.get(address) : undefined
+    if (own) own.failures = 0
+    for (const known of [...(own ? [address] : []), ...listening.map((told) => withPeer(told, peer))])
+      this.#learn(turn.now, { address: known, peer, inside, proven: true })
     this.#saveAt ??= after(turn.now, saveMs)
-    if (!neighbour.inside) return
-    this.#listening.set(neighbour.peer, usable(addresses))
+    if (!inside) return
+    this.#listening.set(peer, listening)
+    this.#tellRoster(turn, neighbour)
+  }
+
+  #tellRoster(turn: Turn, neighbour: Neighbour): void {
     const members: RosterEntry[] = []
     for (const { peer } of this.#neighbours.list('inside')) {
       const listening = this.#listening.get(peer)
@@ -89,35 +106,41 @@ export class Roster {
 
   /** Members of our site, as a neighbour of our site knows them. */
   told(turn: Turn, members: readonly RosterEntry[]): void {
+    const before = this.#contacts.size
     for (const { peer, addresses } of members) {
       if (peer === this.#self.peer) continue
       for (const address of addresses) {
-        const contact = this.#learn(turn.now, withPeer(address, peer), peer, true)
+        if (!isOf(address, peer)) continue
+        const contact = this.#learn(turn.now, { address: withPeer(address, peer), peer, inside: true })
         if (contact && this.#self.peer > peer && contact.failures === 0 && contact.next <= turn.now)
           contact.next = after(turn.now, politeDialMs)
       }
     }
-    this.#saveAt ??= after(turn.now, saveMs)
+    if (this.#contacts.size > before) this.#saveAt ??= after(turn.now, saveMs)
   }
 
-  dialled(address: Address): void {
-    const contact = this.#contacts.get(address)
-    if (contact) contact.dialling = false
+  /** A link is up. Who answers at an address is proven by now, so that its other addresses are not dialled beside it. */
+  linkUp(address: Address, peer: PeerId, direction: 'in' | 'out'): void {
+    const contact = direction === 'out' ? this.#contacts.get(address) : undefined
+    if (!contact) return
+    this.#dialling.delete(contact)
+    contact.peer = peer
   }
 
   failed(turn: Turn, address: Address): void {
     const contact = this.#contacts.get(address)
     if (!contact) return
-    contact.dialling = false
+    this.#dialling.delete(contact)
     this.#backOff(turn, contact)
   }
 
   down(turn: Turn, neighbour: Neighbour): void {
+    // The surplus one of two links went: the member is still there.
+    if (this.#neighbours.ofPeer(neighbour.peer).some(({ phase }) => phase === 'established')) return
     this.#listening.delete(neighbour.peer)
     // Whoever we lose is tried again soon, wherever the link came from.
     for (const contact of this.#contacts.values())
       if (contact.peer === neighbour.peer || contact.address === neighbour.address) {
-        contact.dialling = false
         if (neighbour.phase === 'established') contact.failures = 0
         this.#backOff(turn, contact)
       }
@@ -125,9 +148,8 @@ export class Roster {
 
   /** Dials whom we need; `mayGoOutside` while we act as uplink member. */
   wake(turn: Turn, mayGoOutside: boolean): void {
-    for (const contact of this.#wanted(mayGoOutside)) {
-      if (contact.next > turn.now) continue
-      contact.dialling = true
+    for (const contact of this.#due(turn.now, mayGoOutside)) {
+      this.#dialling.add(contact)
       turn.out({ type: 'dial', address: contact.address })
     }
     if (this.#queryAt !== undefined && this.#queryAt <= turn.now && this.#neighbours.list('inside').length === 0)
@@ -140,13 +162,18 @@ export class Roster {
 
   nextWake(mayGoOutside: boolean): Instant | undefined {
     let next = this.#saveAt
-    for (const contact of this.#wanted(mayGoOutside)) next = earliest(next, contact.next)
+    const demand = this.#demand(mayGoOutside)
+    for (const contact of this.#contacts.values())
+      if (this.#isWanted(contact, demand)) next = earliest(next, contact.next)
     return this.#neighbours.list('inside').length === 0 ? earliest(next, this.#queryAt) : next
   }
 
-  /** All addresses worth keeping over a restart. */
+  /** All addresses worth keeping over a restart: not those that others told and nobody answered at. */
   known(): KnownAddress[] {
-    return [...this.#contacts.values()].map(({ address, peer, inside }) => ({
+    const worthy = [...this.#contacts.values()].filter(
+      ({ proven, given, failures }) => proven || given || failures === 0,
+    )
+    return worthy.map(({ address, peer, inside }) => ({
       address,
       ...(peer !== undefined && { peer }),
       ...(inside !== undefined && { inside }),
@@ -159,25 +186,32 @@ export class Roster {
     this.#queryMs = Math.min(queryMsMax, this.#queryMs * 2)
   }
 
-  #learn(now: Instant, address: Address, peer: PeerId | undefined, inside: boolean | undefined): Contact | undefined {
+  #learn(now: Instant, { address, peer, inside, proven = false, given = false }: News): Contact | undefined {
     const known = this.#contacts.get(address)
     if (known) {
-      known.peer ??= peer
-      // A hello is proof, and so is our site's own word; a presumption never overrides either.
-      if (inside !== undefined) known.inside = inside
+      if (proven || !known.proven) {
+        known.peer = proven ? peer : (known.peer ?? peer)
+        known.inside = inside ?? known.inside
+      }
+      known.proven ||= proven
       return known
     }
     if (this.#contacts.size >= rosterKnownMax && !this.#dropWorst()) return undefined
-    const contact: Contact = { address, peer, inside, failures: 0, next: now, dialling: false }
+    const contact: Contact = { address, peer, inside, proven, given, failures: 0, next: now }
     this.#contacts.set(address, contact)
     return contact
   }
 
-  /** Makes room: the contact that failed most goes; false where none has failed. */
+  /** Makes room: the contact that failed most goes, hearsay before what was proven; false where none has failed. */
   #dropWorst(): boolean {
     let worst: Contact | undefined
-    for (const contact of this.#contacts.values())
-      if (contact.failures > (worst?.failures ?? 0) && !contact.dialling) worst = contact
+    for (const contact of this.#contacts.values()) {
+      if (contact.failures === 0 || contact.given || this.#dialling.has(contact)) continue
+      const isWorse =
+        !worst ||
+        (worst.proven === contact.proven ? contact.failures > worst.failures : worst.proven && !contact.proven)
+      if (isWorse) worst = contact
+    }
     return worst !== undefined && this.#contacts.delete(worst.address)
   }
 
@@ -187,23 +221,58 @@ export class Roster {
     contact.next = after(turn.now, this.#self.random.between(pauseMs / 2, pauseMs))
   }
 
-  #wanted(mayGoOutside: boolean): Contact[] {
-    const linked = new Set<string>()
-    for (const neighbour of this.#neighbours.all()) linked.add(neighbour.peer).add(neighbour.address)
-    const dialling = new Set<string>()
-    for (const contact of this.#contacts.values())
-      if (contact.dialling && contact.peer !== undefined) dialling.add(contact.peer)
-    const insideFull = this.#neighbours.list('inside').length + dialling.size >= siteLinksWanted
-    const outsideFull = this.#neighbours.list('outside').length > 0
-    const wanted: Contact[] = []
-    for (const contact of this.#contacts.values()) {
-      if (contact.dialling || linked.has(contact.address)) continue
-      if (contact.peer !== undefined && (linked.has(contact.peer) || dialling.has(contact.peer))) continue
-      if (contact.inside === false ? outsideFull || !mayGoOutside : insideFull) continue
-      wanted.push(contact)
-    }
-    return wanted
+  /** Whom to dial at this moment: one address a peer, and no more than there is room for. */
+  #due(now: Instant, mayGoOutside: boolean): Contact[] {
+    const demand = this.#demand(mayGoOutside)
+    if (demand.inside <= 0 && demand.outside <= 0) return []
+    const due = [...this.#contacts.values()].filter((contact) => contact.next <= now && this.#isWanted(contact, demand))
+    // Hearsay comes last: made-up addresses must not crowd out those where somebody answered before.
+    due.sort((a, b) => Number(b.proven) - Number(a.proven) || a.failures - b.failures)
+    return due.filter((contact) => {
+      if (!this.#isWanted(contact, demand)) return false
+      if (contact.peer !== undefined) demand.busy.add(contact.peer)
+      demand[contact.inside === false ? 'outside' : 'inside']--
+      return true
+    })
   }
+
+  #isWanted(contact: Contact, { busy, inside, outside }: Demand): boolean {
+    if (this.#dialling.has(contact) || busy.has(contact.address)) return false
+    if (contact.peer !== undefined && (busy.has(contact.peer) || this.#isBanned(contact.peer))) return false
+    return (contact.inside === false ? outside : inside) > 0
+  }
+
+  #demand(mayGoOutside: boolean): Demand {
+    const busy = new Set<string>([this.#self.peer])
+    let [inside, outside] = [siteLinksWanted, mayGoOutside ? outsideDialsMax : 0]
+    for (const neighbour of this.#neighbours.all()) {
+      busy.add(neighbour.peer).add(neighbour.address)
+      if (neighbour.phase === 'established' && !neighbour.inside) outside = 0
+      else if (neighbour.phase === 'established' || neighbour.direction === 'out') inside--
+    }
+    for (const { peer, inside: isInside } of this.#dialling) {
+      if (peer !== undefined) busy.add(peer)
+      if (isInside === false) outside--
+      else inside--
+    }
+    return { busy, inside, outside }
+  }
+}
+
+/** What somebody says of an address. */
+interface News {
+  readonly address: Address
+  readonly peer?: PeerId | undefined
+  readonly inside?: boolean | undefined
+  readonly proven?: boolean
+  readonly given?: boolean
+}
+
+/** Peers and addresses that have a link or are being dialled, and for how many more dials there is room. */
+interface Demand {
+  readonly busy: Set<string>
+  inside: number
+  outside: number
 }
 
 /** Loopback addresses mean another machine elsewhere: they are used only where a member has no other. */
@@ -215,3 +284,6 @@ function usable(addresses: readonly Address[]): readonly Address[] {
 /** The address with the peer it must prove to be. */
 const withPeer = (address: Address, peer: PeerId): Address =>
   (address.includes('/p2p/') ? address : `${address}/p2p/${peer}`) as Address
+
+/** Nobody speaks for the address of another. */
+const isOf = (address: Address, peer: PeerId): boolean => !address.includes('/p2p/') || address.endsWith(`/p2p/${peer}`)

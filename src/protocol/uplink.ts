@@ -37,9 +37,10 @@ export class Uplink {
     return { acting: this.#state.type === 'acting', reach: this.#reach() }
   }
 
-  /** Whether we may dial another site now. */
+  /** Whether we may dial another site now. Never the origin: links across sites go from a site outward (protocol.md §5.1). */
   get mayGoOutside(): boolean {
-    return this.#self.membership.role === 'relay' || this.#state.type === 'acting'
+    const { role } = this.#self.membership
+    return role === 'relay' || (role === 'client' && this.#state.type === 'acting')
   }
 
   started(turn: Turn): void {
