@@ -8,7 +8,7 @@ import { Refused } from '#base/errors.ts'
 import { verifyMembership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { Address, LinkId } from './link.ts'
-import { dismiss, send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
+import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
 import { admissionMs, banMs, siteLinksMax, strikesKnownMax, strikesMax, wireVersion } from './params.ts'
 import type { Hello } from './wire.ts'
 
@@ -41,6 +41,8 @@ export class Admission {
       inside: false,
       acting: false,
       reach: false,
+      lostAt: undefined,
+      told: undefined,
       versions: undefined,
       unplaced: { downBytes: 0, upBytes: 0 },
     }
@@ -54,7 +56,7 @@ export class Admission {
   }
 
   /** Judges a hello. True where the neighbour is now verified, and was told so. */
-  hello(turn: Turn, neighbour: Neighbour, message: Hello, ready: { acting: boolean; reach: boolean }): boolean {
+  hello(turn: Turn, neighbour: Neighbour, message: Hello, ready: Standing): boolean {
     if (neighbour.phase !== 'greeting') {
       dismiss(turn, neighbour, 'OUT_OF_ORDER')
       return false
@@ -76,6 +78,7 @@ export class Admission {
     if (neighbour.direction === 'in') this.#greet(turn, neighbour)
     turn.out({ type: 'admit', link: neighbour.link })
     send(turn, neighbour.link, { t: 'ready', ...ready })
+    neighbour.told = ready
     return true
   }
 

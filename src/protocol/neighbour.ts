@@ -35,6 +35,12 @@ export interface Turn {
   readonly notify: (notice: ProtocolNotice) => void
 }
 
+/** A member's part at the uplink of its site: whether it acts, and has a link outside. */
+export interface Standing {
+  readonly acting: boolean
+  readonly reach: boolean
+}
+
 export interface Neighbour {
   readonly link: LinkId
   readonly peer: PeerId
@@ -50,6 +56,10 @@ export interface Neighbour {
   /** It acts as uplink member of its site, and has a link outside. */
   acting: boolean
   reach: boolean
+  /** Since when it says that it acts and reaches nobody. */
+  lostAt: Instant | undefined
+  /** What we told it of our own part at the uplink. */
+  told: Standing | undefined
   versions: Versions | undefined
   /** Bytes of control messages before we knew whether it is of our site. */
   unplaced: { downBytes: number; upBytes: number }

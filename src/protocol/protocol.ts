@@ -19,7 +19,7 @@ import { Head, asksForMore, isBlameless } from './head.ts'
 import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
-import { Neighbours, dismiss, type Neighbour, type Self, type Turn } from './neighbour.ts'
+import { Neighbours, dismiss, send, type Neighbour, type Self, type Standing, type Turn } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
@@ -94,7 +94,7 @@ export class Protocol {
   }
 
   /** Whether we act as uplink member, and reach the outside. */
-  get standing(): { acting: boolean; reach: boolean } {
+  get standing(): Standing {
     return this.#uplink.standing
   }
 
@@ -269,8 +269,7 @@ export class Protocol {
         if (neighbour.inside) this.#roster.told(turn, message.members)
         return
       case 'uplink':
-        neighbour.acting = message.acting
-        neighbour.reach = message.reach
+        this.#uplink.heard(turn, neighbour, message)
         return this.#reports.routesChanged(turn)
       case 'want':
         if (!this.#exchange.wanted(turn, neighbour, message.contents)) dismiss(turn, neighbour, 'TOO_MUCH')
@@ -291,10 +290,9 @@ export class Protocol {
     }
   }
 
-  #established(turn: Turn, neighbour: Neighbour, ready: { acting: boolean; reach: boolean }): void {
+  #established(turn: Turn, neighbour: Neighbour, ready: Standing): void {
     neighbour.phase = 'established'
-    neighbour.acting = ready.acting
-    neighbour.reach = ready.reach
+    this.#uplink.heard(turn, neighbour, ready)
     const hello = this.#hellos.get(neighbour.link)
     this.#hellos.delete(neighbour.link)
     const fields = {
@@ -305,6 +303,8 @@ export class Protocol {
       address: neighbour.address,
     }
     turn.out({ type: 'log', level: 'info', event: 'link.established', fields })
+    // Our standing may have changed since our ready said it, and only established neighbours were told of that.
+    if (neighbour.inside) send(turn, neighbour.link, { t: 'uplink', ...this.#uplink.standing })
     this.#roster.established(turn, neighbour, hello?.addresses ?? [])
     // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
     this.#head.met(turn, neighbour)

@@ -7,9 +7,9 @@
  *
  * A relay acts from the start and never stops seeking the outside; the origin is the outside.
  */
-import { after, type Instant } from '#base/time.ts'
+import { after, earliest, instant, type Instant } from '#base/time.ts'
 import type { Digest } from '#base/digest.ts'
-import { dismiss, send, type Neighbours, type Self, type Turn } from './neighbour.ts'
+import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
 import { reachMs, settleMsMax, settleMsMin, volunteerAgainMs, volunteerAgainMsMax, volunteerMsMax } from './params.ts'
 
 type State =
@@ -21,10 +21,11 @@ export class Uplink {
   readonly #self: Self
   readonly #neighbours: Neighbours
   #state: State = { type: 'waiting', volunteerAt: undefined }
-  #told = { acting: false, reach: false }
+  #logged: Standing = { acting: false, reach: false }
   #lostAt: Instant | undefined
   #againMs = volunteerAgainMs
   #notBefore: Instant | undefined
+  #lookedAt = instant(0)
 
   constructor(self: Self, neighbours: Neighbours) {
     this.#self = self
@@ -32,7 +33,7 @@ export class Uplink {
   }
 
   /** What a `ready` or `uplink` message says of us. */
-  get standing(): { acting: boolean; reach: boolean } {
+  get standing(): Standing {
     if (this.#self.membership.role === 'origin') return { acting: true, reach: true }
     return { acting: this.#state.type === 'acting', reach: this.#reach() }
   }
@@ -51,9 +52,17 @@ export class Uplink {
     this.#lostAt = turn.now
   }
 
+  /** What a neighbour says of its own part. */
+  heard(turn: Turn, neighbour: Neighbour, { acting, reach }: Standing): void {
+    neighbour.acting = acting
+    neighbour.reach = reach
+    neighbour.lostAt = acting && !reach ? (neighbour.lostAt ?? turn.now) : undefined
+  }
+
   /** Looks again at who acts; call after every change of neighbours and at every wake. */
   update(turn: Turn): void {
     if (this.#self.membership.role === 'origin') return
+    this.#lookedAt = turn.now
     const reach = this.#reach()
     if (reach) {
       this.#lostAt = undefined
@@ -84,7 +93,7 @@ export class Uplink {
   nextWake(): Instant | undefined {
     if (this.#self.membership.role === 'origin') return undefined
     if (this.#state.type === 'settling') return this.#state.until
-    if (this.#state.type === 'waiting') return this.#state.volunteerAt
+    if (this.#state.type === 'waiting') return earliest(this.#state.volunteerAt, this.#nextGivenUp())
     return this.#lostAt === undefined ? undefined : after(this.#lostAt, reachMs)
   }
 
@@ -97,7 +106,7 @@ export class Uplink {
   #updateClient(turn: Turn, reach: boolean): void {
     const state = this.#state
     if (state.type === 'settling' && state.until > turn.now) return
-    const others = this.#neighbours.list('inside').filter((neighbour) => neighbour.acting)
+    const others = this.#neighbours.list('inside').filter((neighbour) => suppresses(neighbour, turn.now))
     if (state.type === 'acting') {
       const better = others.filter(
         ({ reach: theirs, membership, peer }) =>
@@ -138,14 +147,38 @@ export class Uplink {
     return this.#neighbours.list('outside').length > 0
   }
 
+  /** Tells each neighbour that was told something else: also one whose `ready` we awaited when it changed. */
   #tell(turn: Turn): void {
     const standing = this.standing
-    if (standing.acting === this.#told.acting && standing.reach === this.#told.reach) return
-    this.#told = standing
-    turn.out({ type: 'log', level: 'info', event: 'uplink.standing', fields: { ...standing } })
-    for (const { link } of this.#neighbours.list('inside')) send(turn, link, { t: 'uplink', ...standing })
+    if (!isSame(standing, this.#logged))
+      turn.out({ type: 'log', level: 'info', event: 'uplink.standing', fields: { ...standing } })
+    this.#logged = standing
+    for (const neighbour of this.#neighbours.list('inside')) {
+      if (neighbour.told && isSame(standing, neighbour.told)) continue
+      neighbour.told = standing
+      send(turn, neighbour.link, { t: 'uplink', ...standing })
+    }
+  }
+
+  /** When the next of those who act and reach nobody stops silencing us. */
+  #nextGivenUp(): Instant | undefined {
+    let next: Instant | undefined
+    for (const { lostAt } of this.#neighbours.list('inside')) {
+      const until = lostAt && after(lostAt, patienceMs)
+      if (until !== undefined && until > this.#lookedAt) next = earliest(next, until)
+    }
+    return next
   }
 }
+
+const isSame = (a: Standing, b: Standing): boolean => a.acting === b.acting && a.reach === b.reach
+
+/** An honest member without a link outside gives up by itself after `reachMs`; whoever does not is waited for no longer than this. */
+const patienceMs = 2 * reachMs
+
+/** Whether a neighbour's acting keeps us from it. */
+const suppresses = ({ acting, lostAt }: Neighbour, now: Instant): boolean =>
+  acting && (lostAt === undefined || after(lostAt, patienceMs) > now)
 
 const draws: Record<'origin' | 'relay' | 'client', number> = { origin: 4, relay: 4, client: 1 }
 

@@ -1,0 +1,205 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { sha256 } from '#base/digest.ts'
+import { utf8 } from '#base/bytes.ts'
+import { Neighbours, type Neighbour } from '#protocol/neighbour.ts'
+import { reachMs, settleMsMax, volunteerAgainMs, volunteerAgainMsMax, volunteerMsMax } from '#protocol/params.ts'
+import { Uplink } from '#protocol/uplink.ts'
+import type { LinkId } from '#protocol/link.ts'
+import { addressOf, of, Site, Stage, type Person } from '../support/site.ts'
+
+let site: Site
+let stage: Stage
+let above: Person
+let below: Person
+const far = addressOf(200)
+const volunteered = settleMsMax + volunteerMsMax + 100
+
+beforeEach(() => {
+  site = new Site()
+  stage = new Stage(site, site.person('alice'), { known: [{ address: far, inside: false }] })
+  above = site.personBeside(stage.self.peer, 'above')
+  below = site.personBeside(stage.self.peer, 'below')
+  stage.start()
+})
+
+const standing = (): string => {
+  const { acting, reach } = stage.member.protocol.standing
+  return `${acting ? 'acting' : 'quiet'}${reach ? ', reaches' : ''}`
+}
+const outside = (): LinkId => stage.meet(site.origin, { direction: 'out', address: far })
+const toldOn = (link: LinkId): string[] =>
+  stage
+    .said(link)
+    .flatMap((message) => (message.t === 'uplink' || message.t === 'ready' ? `${message.acting} ${message.reach}` : []))
+
+describe('a client', () => {
+  it('listens first: it acts only after its settle time and a random delay more', () => {
+    stage.pass(299)
+    expect(standing()).toBe('quiet')
+    stage.pass(volunteered)
+    expect(standing()).toBe('acting')
+  })
+
+  it('does not volunteer where another acts, and does when that one is gone', () => {
+    const link = stage.meet(below, { acting: true, reach: true })
+    stage.pass(600_000)
+    expect(standing()).toBe('quiet')
+    stage.lose(link)
+    stage.pass(volunteerMsMax)
+    expect(standing()).toBe('acting')
+  })
+
+  it('gives way when another that acts has a link outside and itself none', () => {
+    stage.pass(volunteered)
+    stage.meet(above, { acting: true, reach: true })
+    expect(standing()).toBe('quiet')
+  })
+
+  it('keeps acting beside one that acts and reaches nobody', () => {
+    stage.pass(volunteered)
+    outside()
+    stage.meet(below, { acting: true, reach: false })
+    expect(standing()).toBe('acting, reaches')
+  })
+
+  it('of two that both reach the outside the lower peer id stays, and the other says why it leaves', () => {
+    stage.pass(volunteered)
+    const link = outside()
+    stage.meet(above, { acting: true, reach: true })
+    expect(standing()).toBe('acting, reaches')
+    stage.meet(below, { acting: true, reach: true })
+    expect(standing()).toBe('quiet')
+    expect(stage.farewell(link)).toEqual({ byes: ['STEPPED_DOWN'], closes: ['STEPPED_DOWN'] })
+  })
+
+  it('leaves it to a relay that reaches the outside, whatever its peer id', () => {
+    stage.pass(volunteered)
+    outside()
+    stage.meet(site.personBeside(stage.self.peer, 'above', { role: 'relay' }), { acting: true, reach: true })
+    expect(standing()).toBe('quiet')
+  })
+
+  it('that reaches nobody gives up after a while, lets others try, and tries again later and later', () => {
+    const acted: number[] = []
+    for (let ms = 0, before = 'quiet'; ms < 4_000_000; ms += 500) {
+      stage.pass(500)
+      for (const { address } of of('dial', stage.effects.splice(0)))
+        stage.feed({ type: 'dial-failed', address, reason: '' })
+      if (before === 'quiet' && standing() === 'acting') acted.push(ms)
+      before = standing()
+    }
+    const pauses = acted.slice(1).map((at, index) => at - (acted[index] ?? 0))
+    expect(pauses[0]).toBeGreaterThanOrEqual(reachMs + volunteerAgainMs / 2 - 500)
+    expect(pauses.at(-1)).toBeGreaterThanOrEqual(volunteerAgainMsMax / 2)
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(reachMs + volunteerAgainMsMax + volunteerMsMax + 1_000)
+  })
+
+  it('is not silenced for ever by one that says it acts and never reaches anybody', () => {
+    stage.meet(below, { acting: true, reach: false })
+    stage.pass(reachMs)
+    expect(standing()).toBe('quiet')
+    stage.pass(reachMs + volunteered)
+    expect(standing()).toBe('acting')
+  })
+
+  it('gives a link outside back that it had before it learned that another acts', () => {
+    const link = outside()
+    stage.meet(below, { acting: true, reach: true })
+    stage.pass(volunteered)
+    expect(stage.farewell(link).byes).toEqual(['STEPPED_DOWN'])
+  })
+})
+
+describe('a relay', () => {
+  beforeEach(() => {
+    stage = new Stage(site, site.person('relay', { role: 'relay' }), { known: [{ address: far, inside: false }] })
+    stage.start()
+  })
+
+  it('acts from the start, stops silencing others when it reaches nobody, and goes on seeking', () => {
+    expect(standing()).toBe('acting')
+    const link = stage.meet(below)
+    stage.pass(reachMs)
+    expect(standing()).toBe('quiet')
+    expect(toldOn(link)).toEqual(['true false', 'false false'])
+    for (const { address } of of('dial', stage.effects)) stage.feed({ type: 'dial-failed', address, reason: '' })
+    expect(of('dial', stage.pass(120_000)).length).toBeGreaterThan(0)
+  })
+
+  it('acts again as soon as it reaches the outside, and tells its neighbours', () => {
+    const link = stage.meet(below)
+    stage.pass(reachMs)
+    outside()
+    expect(standing()).toBe('acting, reaches')
+    expect(toldOn(link).at(-1)).toBe('true true')
+  })
+})
+
+describe('what neighbours are told', () => {
+  it('a neighbour that becomes established after we became acting is told so, though our ready said otherwise', () => {
+    const link = stage.linkUp(below)
+    stage.greet(link, below)
+    expect(toldOn(link)).toEqual(['false false'])
+    stage.pass(volunteered)
+    stage.say(link, { t: 'ready', acting: false, reach: false })
+    expect(toldOn(link)).toEqual(['false false', 'true false'])
+  })
+
+  it('changes only, and nobody of another site', () => {
+    const link = stage.meet(below)
+    stage.pass(volunteered)
+    const lyon = stage.meet(site.person('lyonnais', { site: 'lyon' }))
+    outside()
+    stage.pass(1_000)
+    expect(toldOn(link)).toEqual(['false false', 'true false', 'true true'])
+    expect(toldOn(lyon)).toEqual(['true false'])
+  })
+
+  it('the origin says that it acts and reaches the outside: it is the outside', () => {
+    stage = new Stage(site, site.origin)
+    stage.start()
+    expect(toldOn(stage.meet(below))).toEqual(['true true'])
+  })
+})
+
+describe('the duty for a chunk', () => {
+  /** One member's view of its site: itself and these, all acting with a link outside. */
+  function viewOf(self: Person, others: readonly Person[]): Uplink {
+    const neighbours = new Neighbours()
+    const { member } = new Stage(site, self)
+    const add = (person: Person, inside: boolean, number: number): void =>
+      neighbours.add({
+        link: number as LinkId,
+        peer: person.peer,
+        inside,
+        phase: 'established',
+        membership: { role: person.role },
+        acting: true,
+        reach: true,
+      } as Neighbour)
+    others.forEach((other, index) => other !== self && add(other, true, index + 1))
+    add(site.origin, false, 99)
+    const uplink = new Uplink(member.protocol.self, neighbours)
+    uplink.started({ now: stage.now, out: () => {}, notify: () => {} })
+    return uplink
+  }
+  const content = sha256(utf8('a content'))
+  const chunks = Array.from({ length: 2_000 }, (_, index) => index)
+
+  it('falls to exactly one of the uplink members, about evenly, and to nobody who does not act', () => {
+    const relays = [0, 1, 2].map((number) => site.person(`relay ${number}`.replace(' ', '-'), { role: 'relay' }))
+    const views = relays.map((relay) => viewOf(relay, relays))
+    const shares = views.map((view) => chunks.filter((index) => view.isOurs(content, index)).length)
+    const once = chunks.every((index) => views.filter((view) => view.isOurs(content, index)).length === 1)
+    expect(once).toBe(true)
+    for (const share of shares) expect(share).toBeGreaterThan(chunks.length / 6)
+    expect(stage.member.protocol.standing.acting).toBe(false)
+  })
+
+  it('moves only from the one that left: what others had stays theirs', () => {
+    const relays = [0, 1, 2].map((number) => site.person(`relay-${number}`, { role: 'relay' }))
+    const [first] = relays as [Person]
+    const [before, later] = [viewOf(first, relays), viewOf(first, relays.slice(0, 2))]
+    expect(chunks.filter((index) => before.isOurs(content, index) && !later.isOurs(content, index))).toEqual([])
+  })
+})
