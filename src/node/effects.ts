@@ -214,7 +214,11 @@ export class Effects {
   async #serve({ ask, link, run }: Extract<MemberEffect, { type: 'serve' }>): Promise<void> {
     const { keepers, feed } = this.#init
     for (let index = run.first; index < run.first + run.count; index++) {
-      const bytes = await keepers.store.read(run.content, index)
+      // An ask is always ended, or the asker waits for its whole deadline: also where the disk cannot be read.
+      const bytes = await keepers.store.read(run.content, index).catch((error: unknown) => {
+        this.#init.log.error('chunk.unreadable', { content: run.content, index, error })
+        return undefined
+      })
       if (!bytes) return this.#links?.finish(ask, 'NOT_HERE')
       try {
         await this.#links?.answer(ask, index, bytes)
