@@ -10,7 +10,7 @@ import { decodePack, encodePack } from '#trust/pack-codec.ts'
 import type { Absorbed, MetadataPack } from '#trust/metadata-pack.ts'
 import type { LinkId, Verdict } from './link.ts'
 import { send, type Neighbour, type Self, type Turn } from './neighbour.ts'
-import { announcementBytesMax, messageBytesMax, packBytesMax, packMs } from './params.ts'
+import { announcementBytesMax, askAgainMs, messageBytesMax, packBytesMax, packMs } from './params.ts'
 import type { Pack } from './wire.ts'
 
 /** Half a message: room for the map around the bytes. */
@@ -22,6 +22,8 @@ export class Head {
   readonly #parts = new Map<LinkId, Uint8Array[]>()
   /** Links we asked for a pack, and when that is given up. */
   readonly #asked = new Map<LinkId, Instant>()
+  /** When each link may be asked again. */
+  readonly #notBefore = new Map<LinkId, Instant>()
   /** Bytes of metadata that were new to us: part of what this member needed (protocol.md §7). */
   neededBytes = 0
 
@@ -89,10 +91,13 @@ export class Head {
       if (neighbour.versions && isNewer(ours, neighbour.versions)) this.tell(turn, neighbour)
   }
 
-  /** Asks for what we lack, once at a time per link. */
+  /** Asks for what we lack, once at a time per link. Two members that cannot agree must not ask each other without a pause. */
   ask(turn: Turn, neighbour: Neighbour): void {
     if (this.#asked.has(neighbour.link)) return
+    const notBefore = this.#notBefore.get(neighbour.link)
+    if (notBefore !== undefined && notBefore > turn.now) return void this.#asked.set(neighbour.link, notBefore)
     this.#asked.set(neighbour.link, after(turn.now, packMs))
+    this.#notBefore.set(neighbour.link, after(turn.now, askAgainMs))
     send(turn, neighbour.link, { t: 'head', versions: this.#self.set.versions(), ask: true })
   }
 
@@ -119,24 +124,38 @@ export class Head {
   /** One part of a pack; what became of the whole once its last part is here, the code of what is wrong, or undefined while parts are missing. */
   pack(turn: Turn, neighbour: Neighbour, message: Pack): Absorbed | undefined {
     const parts = message.part === 0 ? [] : this.#parts.get(neighbour.link)
-    if (!parts || parts.length !== message.part)
-      return { type: 'refused', code: 'PACK_INVALID', message: 'The parts of a pack came out of order.' }
+    const bytes = message.bytes.byteLength + (parts ?? []).reduce((sum, part) => sum + part.byteLength, 0)
+    if (!parts || parts.length !== message.part || bytes > packBytesMax) {
+      this.#parts.delete(neighbour.link)
+      return {
+        type: 'refused',
+        code: 'PACK_INVALID',
+        message: 'The parts of a pack came out of order, or are too many.',
+      }
+    }
     parts.push(message.bytes)
-    this.#parts.set(neighbour.link, parts)
-    if (parts.length < message.parts) return undefined
-    this.forget(neighbour.link)
+    if (parts.length < message.parts) {
+      this.#parts.set(neighbour.link, parts)
+      // On a thin line a large pack takes long: as long as it comes, nobody else is asked.
+      if (this.#asked.has(neighbour.link)) this.#asked.set(neighbour.link, after(turn.now, packMs))
+      return undefined
+    }
+    this.#parts.delete(neighbour.link)
+    this.#asked.delete(neighbour.link)
     return this.#absorb(turn, concatBytes(...parts), packBytesMax)
   }
 
   forget(link: LinkId): void {
     this.#parts.delete(link)
     this.#asked.delete(link)
+    this.#notBefore.delete(link)
   }
 
   /** Gives up asks that were not answered; the links are returned, so that another can be asked. */
   wake(turn: Turn): LinkId[] {
     const late = [...this.#asked].filter(([, until]) => until <= turn.now).map(([link]) => link)
-    for (const link of late) this.forget(link)
+    // The parts stay: what is late may still come, and is nobody's fault.
+    for (const link of late) this.#asked.delete(link)
     return late
   }
 

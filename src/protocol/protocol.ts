@@ -19,7 +19,7 @@ import { Head, asksForMore, isBlameless } from './head.ts'
 import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
-import { Neighbours, dismiss, send, type Neighbour, type Self, type Standing, type Turn } from './neighbour.ts'
+import { Neighbours, dismiss, type Neighbour, type Self, type Standing, type Turn } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
@@ -303,8 +303,6 @@ export class Protocol {
       address: neighbour.address,
     }
     turn.out({ type: 'log', level: 'info', event: 'link.established', fields })
-    // Our standing may have changed since our ready said it, and only established neighbours were told of that.
-    if (neighbour.inside) send(turn, neighbour.link, { t: 'uplink', ...this.#uplink.standing })
     this.#roster.established(turn, neighbour, hello?.addresses ?? [])
     // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
     this.#head.met(turn, neighbour)
