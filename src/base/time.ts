@@ -7,7 +7,7 @@ export type Instant = number & { readonly __instant: true }
 export type Duration = number & { readonly __duration: true }
 
 export const instant = (ms: number): Instant => ms as Instant
-export const duration = (ms: number): Duration => ms as Duration
+const duration = (ms: number): Duration => ms as Duration
 export const after = (start: Instant, length: number): Instant => (start + length) as Instant
 export const since = (start: Instant, now: Instant): Duration => (now - start) as Duration
 export const earliest = (...times: (Instant | undefined)[]): Instant | undefined => {

@@ -11,9 +11,9 @@ import { parseDuration } from '#base/time.ts'
 import type { Address } from '#protocol/link.ts'
 
 /** One port for everything between members: one firewall rule (interfaces, "Ports and directions"). */
-export const portDefault = 47_100
+const portDefault = 47_100
 /** All interfaces: inside a site members listen on the LAN. */
-export const listenDefault = `/ip4/0.0.0.0/tcp/${portDefault}` as Address
+const listenDefault = `/ip4/0.0.0.0/tcp/${portDefault}` as Address
 /** An hour for one run of an engine: package installations on a slow disk take most of one. */
 const applyTimeoutDefault = 'PT1H'
 

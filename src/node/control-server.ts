@@ -106,7 +106,7 @@ function requestOf(line: string): { command: string; args: Readonly<Record<strin
 }
 
 /** What is printed of an error that may not be one of ours. */
-export function errorDocument(error: unknown): ErrorDocument {
+function errorDocument(error: unknown): ErrorDocument {
   if (error instanceof GrapevineError) return error.toDocument()
   return { code: 'BUG', message: messageOf(error), where: null, next: 'This is our mistake: please report it.' }
 }

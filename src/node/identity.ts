@@ -32,7 +32,7 @@ export interface Identity {
 }
 
 /** One key file each: a ceremony may take one away without the others. */
-export const repositoryRoles = ['root', 'targets', 'bundles', 'mesh', 'snapshot', 'timestamp', 'issuer', 'box'] as const
+const repositoryRoles = ['root', 'targets', 'bundles', 'mesh', 'snapshot', 'timestamp', 'issuer', 'box'] as const
 
 export async function makeDeviceKey(home: Home): Promise<SigningKey> {
   const seed = randomBytes(keyLength)

@@ -77,7 +77,7 @@ async function fillOrigin(
 }
 
 /** A fleet or a site is called by a word that fits a topic, a label and a file name. */
-export function requireName(name: string, where: string): void {
+function requireName(name: string, where: string): void {
   if (/^[a-z0-9][a-z0-9._-]{0,62}$/i.test(name)) return
   throw new Misconfigured('NAME_INVALID', {
     message: `"${name}" is no name.`,

@@ -8,12 +8,12 @@ import { fromHex } from '#base/bytes.ts'
 import { keyId, keyLength, tufKey } from './keys.ts'
 import type { RoleKeys } from './threshold.ts'
 
-export const keysMax = 32
+const keysMax = 32
 const delegationsMax = 32
 const pathsMax = 64
 const pathLengthMax = 200
 
-export const topRoles = ['root', 'timestamp', 'snapshot', 'targets'] as const
+const topRoles = ['root', 'timestamp', 'snapshot', 'targets'] as const
 
 export interface Delegation extends RoleKeys {
   readonly name: string

@@ -19,13 +19,13 @@ import type { Delegation } from './delegation.ts'
 import type { RoleKeys, SignedBytes } from './threshold.ts'
 
 /** Largest files in the mesh; a target role also obeys the length that the snapshot lists. */
-export const fileBytesMax = { root: 32_768, timestamp: 4096, snapshot: 262_144, targets: 1_048_576 } as const
+const fileBytesMax = { root: 32_768, timestamp: 4096, snapshot: 262_144, targets: 1_048_576 } as const
 export type FileType = keyof typeof fileBytesMax
 
 const signaturesMax = 16
 const rolesListedMax = 64
 const pathLengthMax = 200
-export const fleetNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const fleetNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
 export interface Envelope extends SignedBytes {
   readonly type: FileType

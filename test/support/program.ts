@@ -20,7 +20,7 @@ export interface Answer {
 }
 
 /** Loopback and any free port: tests run beside each other, and beside a real member. */
-export const loopback = ['--listen', '/ip4/127.0.0.1/tcp/0']
+const loopback = ['--listen', '/ip4/127.0.0.1/tcp/0']
 
 export class Bench {
   readonly folder: string
