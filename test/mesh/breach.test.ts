@@ -4,6 +4,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { sha256 } from '#base/digest.ts'
 import type { FetchEnd, LinkId } from '#protocol/link.ts'
 import { frameOf } from '#mesh/frames.ts'
+import { sever } from '#mesh/link.ts'
 import { linked, serveAll } from '../contracts/link.ts'
 import { Parties, until, type MeshParty } from './parties.ts'
 import { askFrame, bytesOf, chunkFrame, fetchProtocol, linkProtocol, Stranger } from './stranger.ts'
@@ -134,6 +135,20 @@ describe('a link', () => {
     second.send(askFrame(2, 0, 1))
     await until('it is served', () => got().byteLength > 1_000)
     expect(member.events.downs).toEqual([])
+  })
+})
+
+describe('a connection', () => {
+  it('that cannot be aborted is closed, and nothing is thrown', async () => {
+    let closed = 0
+    const connection = {
+      abort: () => {
+        throw new TypeError('Cannot write to a stream that is closed')
+      },
+      close: () => Promise.reject(new TypeError(`closed ${++closed}`)),
+    }
+    expect(() => sever(connection as never, 'ENOUGH')).not.toThrow()
+    expect(closed).toBe(1)
   })
 })
 

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Connection, Stream } from '@libp2p/interface'
 import { utf8 } from '#base/bytes.ts'
+import { Gate } from '#mesh/gate.ts'
 import type { Address } from '#protocol/link.ts'
 import { linked, publishUntil, serveAll } from '../contracts/link.ts'
 import { Parties, until, type MeshParty } from './parties.ts'
@@ -134,13 +135,13 @@ describe('a stranger', () => {
 
   it('that opens a link the other way round, on a connection that the member made, gets none', async () => {
     const { member, stranger } = await memberAndStranger()
-    await stranger.node.handle(linkProtocol, () => {})
-    await member.links.dial(stranger.address)
-    const [connection] = stranger.node.getConnections()
-    const second = connection && (await openOrNot(connection, linkProtocol))
-    await until('the second is gone', () => second?.status !== 'open')
-    expect(member.events.ups).toHaveLength(1)
-    expect(member.events.downs).toEqual([])
+    const opened: Promise<Stream | undefined>[] = []
+    stranger.node.addEventListener('connection:open', ({ detail }) => opened.push(openOrNot(detail, linkProtocol)))
+    await expect(member.links.dial(stranger.address)).rejects.toMatchObject({ code: 'DIAL_FAILED' })
+    const [stream] = await Promise.all(opened)
+    expect(opened).toHaveLength(1)
+    await until('its stream is gone', () => stream?.status !== 'open')
+    expect(member.events.ups).toEqual([])
   })
 })
 
@@ -174,6 +175,54 @@ describe('gossip', () => {
 
 const isGossipFromMember = (stream: Stream): boolean =>
   stream.protocol === gossipProtocol && stream.direction === 'inbound'
+
+describe('the gate', () => {
+  /** A gate with one topology behind it, which writes down what it is shown. */
+  async function gated(): Promise<{
+    gate: Gate
+    shown: string[]
+    connection: (name: string, peer: string) => Connection
+  }> {
+    const shown: string[] = []
+    const gate = new Gate({} as never)
+    const names = new Map<unknown, string>()
+    await gate.registrar().register(gossipProtocol, {
+      onConnect: (_peer: unknown, connection: unknown) => void shown.push(`connect ${names.get(connection)}`),
+      onDisconnect: (peer: unknown) => void shown.push(`disconnect ${String(peer)}`),
+    })
+    const connection = (name: string, peer: string): Connection => {
+      const remotePeer = { equals: (other: unknown) => String(other) === peer, toString: () => peer }
+      const made = { remotePeer } as unknown as Connection
+      names.set(made, name)
+      return made
+    }
+    return { gate, shown, connection }
+  }
+
+  it('keeps a peer that has another link, and shows that one when the first is closed', async () => {
+    const { gate, shown, connection } = await gated()
+    const [first, second] = [connection('first', 'P'), connection('second', 'P')]
+    gate.admit(first)
+    gate.admit(second)
+    gate.gone(first)
+    expect(shown).toEqual(['connect first', 'connect second'])
+    gate.closed(first)
+    expect(shown).toEqual(['connect first', 'connect second', 'connect second'])
+    gate.gone(second)
+    gate.closed(second)
+    expect(shown.slice(3)).toEqual(['disconnect P'])
+  })
+
+  it('shows nothing of a connection that was never admitted, and admits once', async () => {
+    const { gate, shown, connection } = await gated()
+    const [one, other] = [connection('one', 'P'), connection('other', 'Q')]
+    gate.admit(one)
+    gate.admit(one)
+    gate.gone(other)
+    gate.closed(other)
+    expect(shown).toEqual(['connect one'])
+  })
+})
 
 describe('a dial', () => {
   it('to nonsense, to a closed port and to somebody else fails, and says where', async () => {
