@@ -45,7 +45,7 @@ const sealedHead = 57
 const boxOverhead = 16
 /** The largest holds a report of 64 KiB and a membership. */
 const classes = [1_024, 4_096, 16_384, 73_728]
-const sealedBytesMax = sealedHead + boxOverhead + 73_728
+export const sealedBytesMax = sealedHead + boxOverhead + 73_728
 const receiptNamesMax = 256
 
 export function sealReport({ body, device, seq, origin, ephemeral, nonce }: ReportToSeal): Uint8Array {
