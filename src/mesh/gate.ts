@@ -53,8 +53,14 @@ export class Gate {
     if (this.#admitted.has(connection)) return
     this.#admitted.add(connection)
     this.offer(connection)
-    for (const { stream, handler } of this.#held.get(connection) ?? []) void handler(stream, connection)
+    const held = this.#held.get(connection) ?? []
     this.#held.delete(connection)
+    for (const { stream, handler } of held) {
+      // Reset meanwhile: `resume` of a dead stream throws, and the machine that admits must never hear of that.
+      if (stream.status !== 'open' || stream.readStatus !== 'paused') continue
+      void handler(stream, connection)
+      stream.resume()
+    }
   }
 
   /** Shows a connection to gossipsub, which opens its stream on it; again where that one died. */
@@ -95,14 +101,7 @@ export class Gate {
     if (held.length >= heldMax) return stream.abort(new TypeError('not admitted'))
     // Paused, or what comes before admission would be lost.
     stream.pause()
-    held.push({
-      stream,
-      handler: (opened, from) => {
-        const done = handler(opened, from)
-        opened.resume()
-        return done
-      },
-    })
+    held.push({ stream, handler })
   }
 
   #of(protocol: string): Topology[] {

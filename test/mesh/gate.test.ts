@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Connection, Stream } from '@libp2p/interface'
 import { utf8 } from '#base/bytes.ts'
 import { Gate } from '#mesh/gate.ts'
-import type { Address } from '#protocol/link.ts'
+import type { Address, LinkId } from '#protocol/link.ts'
 import { linked, publishUntil, serveAll } from '../contracts/link.ts'
 import { Parties, until, type MeshParty } from './parties.ts'
 import { askFrame, bytesOf, fetchProtocol, gossipProtocol, linkProtocol, Stranger } from './stranger.ts'
@@ -89,6 +89,26 @@ describe('a stranger', () => {
     const link = member.events.ups[0]?.link
     if (link !== undefined) member.links.admit(link)
     await until('it is heard now', () => member.events.gossips.length === 1)
+  })
+
+  it('whose held gossip stream died can still be admitted, and gossips on another', async () => {
+    const { member, stranger } = await memberAndStranger(60_000)
+    const connection = await stranger.connect(member.address)
+    await connection.newStream(linkProtocol)
+    const gossip = await connection.newStream(gossipProtocol)
+    await until('the link is up', () => member.events.ups.length > 0)
+    // An answer that was asked for later tells that the member has seen what came before.
+    const marker = await connection.newStream(fetchProtocol)
+    const answers = bytesOf(marker)
+    marker.send(askFrame(1, 0, 1))
+    await until('the stream is held', () => answers().byteLength > 0)
+    gossip.abort(new TypeError('the stream breaks'))
+    const before = answers().byteLength
+    marker.send(askFrame(2, 0, 1))
+    await until('its end is known', () => answers().byteLength > before)
+    member.links.admit(member.events.ups[0]?.link as LinkId)
+    await until('the member told its topics', () => stranger.topicsTold.includes(topic))
+    expect(member.events.downs).toEqual([])
   })
 
   it('holds no more than a few streams of each kind, and 32 in all', async () => {
