@@ -191,12 +191,18 @@ export class Session {
   }
 
   async status(): Promise<StatusDocument> {
+    const { agent, protocol } = this.member
+    const { set } = protocol.self
+    // Without a daemon nobody told the agent of the release on disk; what it would do about it now is not done.
+    if (this.#addresses.length === 0)
+      agent?.handle({ type: 'release', release: set.release, bundles: set.bundles() }, realTime(), () => {})
     return statusDocument({
       member: this.member,
       running: this.#addresses.length > 0,
       addresses: this.#addresses,
       fleet: this.identity.facts.fleet,
       outbox: (await this.outbox.list()).length,
+      contents: this.store.holdings(),
     })
   }
 

@@ -88,21 +88,25 @@ export interface StatusOf {
   readonly fleet: string
   /** Reports in the outbox. */
   readonly outbox: number
+  /** What the store holds. */
+  readonly contents: readonly { readonly complete: boolean }[]
 }
 
 const timestamp = (time: Instant | undefined): string | null => (time === undefined ? null : toTimestamp(time))
 
-export function statusDocument({ member, running, addresses, fleet, outbox }: StatusOf): StatusDocument {
+export function statusDocument({
+  member,
+  running,
+  addresses,
+  fleet,
+  outbox,
+  contents: held,
+}: StatusOf): StatusDocument {
   const { protocol, agent } = member
   const { membership, peer, set } = protocol.self
-  let complete = 0
-  let partial = 0
+  const complete = held.filter((holding) => holding.complete).length
   let contentBytes = 0
-  for (const content of protocol.exchange.contents()) {
-    if (content.phase === 'complete') complete++
-    else partial++
-    contentBytes += content.ref.length
-  }
+  for (const content of protocol.exchange.contents()) contentBytes += content.ref.length
   const neededBytes = contentBytes + protocol.metadataBytes
   const { wan, lan, duplicateBytes, controlBytes } = protocol.ledger
   return {
@@ -133,7 +137,7 @@ export function statusDocument({ member, running, addresses, fleet, outbox }: St
       windowOpens: timestamp(bundle.windowOpens),
       windowCloses: timestamp(bundle.windowCloses),
     })),
-    contents: { complete, partial },
+    contents: { complete, partial: held.length - complete },
     wan: {
       ...wan,
       neededBytes,
