@@ -47,7 +47,9 @@ describe('the lifecycle of a bundle', () => {
 
   it('never comes to applied without having been prepared and applying', () => {
     const into = (state: BundleState): BundleState[] =>
-      bundleStates.filter((before) => before !== state && events.some((event) => followingState(before, event) === state))
+      bundleStates.filter(
+        (before) => before !== state && events.some((event) => followingState(before, event) === state),
+      )
     expect([into('applied'), into('prepared').includes('preparing')]).toEqual([['applying'], true])
   })
 

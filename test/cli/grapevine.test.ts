@@ -22,5 +22,6 @@ it('the entry point imports nothing by name that Node 20 lacks, or the check wou
     "{ existsSync } from 'node:fs'",
     "module from 'node:module'",
     "{ fileURLToPath } from 'node:url'",
+    "v8 from 'node:v8'",
   ])
 })

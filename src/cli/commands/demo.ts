@@ -27,17 +27,19 @@ export const action: Action<{ keep: boolean }> = async ({ output }, { keep }) =>
   const fleet = await DemoFleet.make(usesPretend)
   const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<'interrupted'>()
   const onSignal = (): void => interrupt('interrupted')
-  process.once('SIGINT', onSignal)
-  process.once('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const played = play(fleet, output, startedAt)
   try {
-    const ended = await Promise.race([interrupted, play(fleet, output, startedAt)])
+    const ended = await Promise.race([interrupted, played])
     if (ended === 'interrupted') return 130
     output.answer(ended.document, ended.text)
     return ended.ok ? 0 : 1
   } finally {
+    // Until all is away the handlers stay: an impatient second Ctrl-C must not leave files behind.
+    await fleet.end(keep, played)
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
-    await fleet.end(keep)
     if (keep) output.note(`Kept: ${fleet.folder}`)
   }
 }

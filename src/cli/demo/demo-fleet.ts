@@ -6,6 +6,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Unavailable } from '#base/errors.ts'
 import { callHome } from '#node/home-call.ts'
 import { joinFleet } from '#node/enrolment.ts'
 import { initOrigin } from '#node/origin-setup.ts'
@@ -31,6 +32,7 @@ export class DemoFleet {
   readonly origin: DemoMember
   readonly members: DemoMember[] = []
   readonly #usesPretend: boolean
+  #isOver = false
 
   private constructor(folder: string, usesPretend: boolean) {
     this.folder = folder
@@ -47,7 +49,14 @@ export class DemoFleet {
     await initOrigin({ home: this.origin.home, fleet: 'demo', site: 'origin', name: 'origin', listen })
     const addresses = await this.origin.start()
     for (const site of sites) await this.#join(site, addresses)
+    this.#goOn()
     await Promise.all(this.members.map((member) => member.start()))
+  }
+
+  /** Stops what is still being made once the demo is over: it would make homes and processes that nobody removes. */
+  #goOn(): void {
+    if (this.#isOver)
+      throw new Unavailable('DEMO_MEMBER_ENDED', { message: 'The demo was ended while it was being made.' })
   }
 
   /** Publishes the sample policy with a window that opens in `opensInMs`. */
@@ -66,6 +75,7 @@ export class DemoFleet {
 
   /** Looks at everybody once. */
   async look(): Promise<FleetDocument | undefined> {
+    this.#goOn()
     const [fleet] = await Promise.all([
       this.origin.fleet(),
       ...[this.origin, ...this.members].map((member) => member.look()),
@@ -77,10 +87,15 @@ export class DemoFleet {
     return this.members.filter((member) => member.status?.role !== 'relay' && !member.name.startsWith('relay'))
   }
 
-  /** Stops everybody and removes the folder; safe to call at any time. */
-  async end(keep: boolean): Promise<void> {
-    await Promise.all([this.origin, ...this.members].map((member) => member.stop()))
-    if (!keep) await rm(this.folder, { recursive: true, force: true })
+  /** Stops everybody, waits for what was still under way, and removes the folder. */
+  async end(keep: boolean, played: Promise<unknown>): Promise<void> {
+    this.#isOver = true
+    const stop = (): Promise<unknown> => Promise.all([this.origin, ...this.members].map((member) => member.stop()))
+    await stop()
+    await played.catch(() => {})
+    // What was started in that very moment.
+    await stop()
+    if (!keep) await rm(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   async #join(site: (typeof sites)[number], addresses: readonly string[]): Promise<void> {
@@ -90,6 +105,7 @@ export class DemoFleet {
       const args = { site: site.name, role, labels: {}, ttlMs: 3_600_000, max: count, addresses }
       const { token } = (await callHome({ home: this.origin.home, command: 'token-create', args })) as TokenDocument
       for (let number = 1; number <= count; number++) {
+        this.#goOn()
         const name = `${role}-${site.name}-${number}`
         const home = join(this.folder, name)
         const scratch = this.#usesPretend ? '/demo' : join(home, 'scratch')
