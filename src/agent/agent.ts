@@ -24,6 +24,8 @@ import type { LifecycleEvent } from './lifecycle.ts'
 export type AgentInput =
   | { readonly type: 'release'; readonly release: number; readonly bundles: readonly SignedBundle[] }
   | { readonly type: 'complete'; readonly content: Digest }
+  /** Whether neighbours rely on us for what is meant for them. */
+  | { readonly type: 'carry'; readonly carries: boolean }
   /** The bytes of a complete manifest. */
   | { readonly type: 'manifest'; readonly content: Digest; readonly bytes: Uint8Array | undefined }
   | { readonly type: 'prepared'; readonly name: string; readonly version: number; readonly outcome: PrepareOutcome }
@@ -73,6 +75,7 @@ export class Agent {
   #signed: readonly SignedBundle[] = []
   #facts: Facts | undefined
   #release = 0
+  #carries = false
   #busy: string | undefined
   #reportAt: Instant | undefined
   #findings: readonly Finding[] = []
@@ -93,6 +96,10 @@ export class Agent {
         this.#facts = input.facts
         this.#assign(now, out)
         this.#reportSoon(now)
+        break
+      case 'carry':
+        this.#carries = input.carries
+        this.#assign(now, out)
         break
       case 'complete':
         this.#complete(input.content, now, out)
@@ -176,7 +183,8 @@ export class Agent {
     const device = { ...this.#device, facts: this.#facts ?? {} }
     // Facts decide only once they are known: until then a bundle that asks for some is not ours yet.
     if (selects(assignment.select, device)) return 'apply'
-    return this.#device.role !== 'client' && mayConcernSite(assignment.select, this.#device.site) ? 'hold' : undefined
+    const carries = this.#carries || this.#device.role !== 'client'
+    return carries && mayConcernSite(assignment.select, this.#device.site) ? 'hold' : undefined
   }
 
   #letGo(held: HeldBundle, out: (effect: AgentEffect) => void): void {

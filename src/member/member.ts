@@ -17,7 +17,9 @@ import type { ProtocolInput } from '#protocol/input.ts'
 import { encodeMessage } from '#protocol/wire.ts'
 import { Protocol, type ProtocolInit } from '#protocol/protocol.ts'
 
-export type MemberInput = ProtocolInput | Exclude<AgentInput, { type: 'release' | 'complete' | 'wake' }>
+/** What only the protocol tells an agent. */
+type Inner = 'release' | 'complete' | 'carry' | 'wake'
+export type MemberInput = ProtocolInput | Exclude<AgentInput, { type: Inner }>
 
 export type MemberEffect =
   | ProtocolEffect
@@ -72,6 +74,7 @@ export class Member {
         return
       }
       case 'complete':
+      case 'carry':
         this.#agentTurn(notice, now, out, notices)
         return
       case 'greeted': {
@@ -124,6 +127,6 @@ export class Member {
   }
 }
 
-function isAgentInput(input: MemberInput): input is Exclude<AgentInput, { type: 'release' | 'complete' | 'wake' }> {
+function isAgentInput(input: MemberInput): input is Exclude<AgentInput, { type: Inner }> {
   return agentInputs.has(input.type)
 }

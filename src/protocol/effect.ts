@@ -47,6 +47,8 @@ export type ProtocolNotice =
   /** The active release changed, or was there from the start. */
   | { readonly type: 'release' }
   | { readonly type: 'complete'; readonly content: Digest }
+  /** Whether what is meant for others of the site is to be held as well, as a relay does. */
+  | { readonly type: 'carry'; readonly carries: boolean }
   /** A sealed report reached the origin. */
   | { readonly type: 'reports-arrived'; readonly link: LinkId; readonly sealed: readonly Uint8Array[] }
   | { readonly type: 'reports-received'; readonly names: readonly Digest[] }

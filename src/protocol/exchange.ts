@@ -3,25 +3,19 @@
  * fraction of a second. The source of a chunk is chosen when there is room to ask, not when its content is queued. From
  * outside the site a chunk is asked for only by the member whose duty it is; everybody else waits for a neighbour's word.
  */
-import { after, earliest, since, type Duration, type Instant } from '#base/time.ts'
+import { after, earliest, type Instant } from '#base/time.ts'
+import { assert } from '#base/assert.ts'
 import type { Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { Bitmap } from './bitmap.ts'
 import { chooseRun } from './chunk-choice.ts'
+import { Credit } from './credit.ts'
+import { Interests } from './interests.ts'
 import type { FetchEnd, LinkId } from './link.ts'
 import type { Ledger } from './ledger.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
-import {
-  chunksMax,
-  contentsPerLinkMax,
-  haveMs,
-  lanCreditBytes,
-  openAgainMs,
-  runChunksMax,
-  wanCreditBytesMax,
-  wanCreditBytesMin,
-  wanCreditMs,
-} from './params.ts'
+import { chunksMax, haveMs, openAgainMs, runChunksMax, runsPerMessageMax } from './params.ts'
+import { Pauses } from './pauses.ts'
 import type { Uplink } from './uplink.ts'
 import { WantedContent } from './wanted-content.ts'
 import type { Have, More } from './wire.ts'
@@ -37,9 +31,6 @@ interface Fetch {
   arrivedBytes: number
 }
 
-/** Denied twice for one content in this time, a neighbour is not asked for it before the time is over. */
-const deniedPauseMs = 2_000
-
 export class Exchange {
   readonly #self: Self
   readonly #neighbours: Neighbours
@@ -47,15 +38,14 @@ export class Exchange {
   readonly #ledger: Ledger
   readonly #contents = new Map<Digest, WantedContent>()
   readonly #fetches = new Map<number, Fetch>()
-  /** What each neighbour asked to hear of, also before we know such a content ourselves. */
-  readonly #interests = new Map<LinkId, Set<Digest>>()
-  /** Bytes a second that a link from outside was seen to carry. */
-  readonly #rates = new Map<LinkId, number>()
-  readonly #pausedUntil = new Map<LinkId, Instant>()
+  readonly #interests = new Interests()
+  readonly #credit = new Credit()
+  readonly #pauses = new Pauses()
   /** Contents that could not be opened, and when they are tried again. */
   readonly #openAgain = new Map<Digest, Instant>()
   #nextFetch = 1
   #newsAt: Instant | undefined
+  #hasNewDemand = false
 
   constructor(self: Self, neighbours: Neighbours, uplink: Uplink, ledger: Ledger) {
     this.#self = self
@@ -77,13 +67,16 @@ export class Exchange {
     else this.#open(turn, content)
   }
 
-  /** A content that is no longer needed here: nothing of it is fetched any more. What is here is still served. */
+  /** A content that is no longer needed here: nothing of it is fetched or served any more, unless it is complete. */
   unwant(turn: Turn, digest: Digest): void {
     const content = this.#contents.get(digest)
-    if (!content || content.phase === 'complete') return
-    for (const [id, fetch] of this.#fetches) if (fetch.content === content) turn.out({ type: 'cancel', fetch: id })
-    for (const { link } of this.#neighbours.list()) send(turn, link, { t: 'unwant', contents: [digest] })
+    if (!content || content.phase === 'complete' || this.#isListing(digest)) return
+    // Forgotten before anything is said: whatever comes of that must not take it up again.
     this.#contents.delete(digest)
+    this.#openAgain.delete(digest)
+    this.#cancel(turn, content)
+    this.#interests.done(turn, digest)
+    if (content.phase === 'listing' && content.ref.list) this.unwant(turn, content.ref.list.digest)
   }
 
   /** A content made here, complete from the start. */
@@ -96,11 +89,12 @@ export class Exchange {
 
   opened(turn: Turn, digest: Digest, chunks: number, have: Uint8Array): void {
     const content = this.#contents.get(digest)
-    if (!content || content.phase !== 'opening' || chunks > chunksMax) return
+    assert(chunks <= chunksMax, 'a content has at most as many chunks as its reference may name')
+    if (content?.phase !== 'opening') return
     content.opened(chunks, have)
     if (content.have.isFull) return this.#completed(turn, content)
     for (const subscriber of content.subscribers) this.#offer(turn, content, subscriber)
-    for (const { link } of this.#sources()) send(turn, link, { t: 'want', contents: [digest] })
+    for (const { link } of this.#sources()) this.#interests.ask(turn, link, [digest])
   }
 
   /** A content that could not be opened is tried again later: a full disk is mended by people. */
@@ -112,21 +106,28 @@ export class Exchange {
 
   /** A neighbour asks to hear of contents: it is told what is here, and what comes. */
   wanted(turn: Turn, neighbour: Neighbour, digests: readonly Digest[]): boolean {
-    const interest = this.#interests.get(neighbour.link) ?? new Set()
-    this.#interests.set(neighbour.link, interest)
     for (const digest of digests) {
-      if (interest.size >= contentsPerLinkMax) return false
-      interest.add(digest)
+      if (!this.#interests.heard(neighbour.link, digest)) return false
       const content = this.#contents.get(digest)
       content?.subscribers.add(neighbour.link)
       if (content) this.#offer(turn, content, neighbour.link)
+      else this.#hasNewDemand = true
     }
     return true
   }
 
+  /** Whether neighbours of our site ask for contents that we do not know; unless `anew`, only where somebody asked since. */
+  isAskedInVain(anew: boolean): boolean {
+    if (!anew && !this.#hasNewDemand) return false
+    this.#hasNewDemand = false
+    return this.#neighbours
+      .list('inside')
+      .some(({ link }) => [...this.#interests.at(link)].some((digest) => !this.#contents.has(digest)))
+  }
+
   unwanted(neighbour: Neighbour, digests: readonly Digest[]): void {
     for (const digest of digests) {
-      this.#interests.get(neighbour.link)?.delete(digest)
+      this.#interests.unheard(neighbour.link, digest)
       this.#contents.get(digest)?.subscribers.delete(neighbour.link)
     }
   }
@@ -134,7 +135,8 @@ export class Exchange {
   /** What a neighbour has. False where it does not fit the content: only a liar or a broken member says so. */
   have(neighbour: Neighbour, message: Have): boolean {
     const content = this.#contents.get(message.content)
-    if (!content || content.have.size === 0) return true
+    // Said on our want, which crossed the last chunk; or of nothing that we asked for.
+    if (content?.phase !== 'fetching') return true
     if (message.chunks !== content.have.size) return false
     content.offers.set(
       neighbour.link,
@@ -145,7 +147,7 @@ export class Exchange {
 
   more(neighbour: Neighbour, message: More): void {
     const content = this.#contents.get(message.content)
-    if (!content || content.have.size === 0) return
+    if (content?.phase !== 'fetching') return
     const offer = content.offers.get(neighbour.link) ?? new Bitmap(content.have.size)
     for (const [first, count] of message.runs)
       for (let index = first; index < Math.min(first + count, offer.size); index++) offer.add(index)
@@ -154,11 +156,8 @@ export class Exchange {
 
   /** A neighbour is there: it is asked about everything that is missing. */
   established(turn: Turn, neighbour: Neighbour): void {
-    const missing = [...this.#contents.values()]
-      .filter((content) => content.phase === 'fetching')
-      .map((content) => content.ref.digest)
-    if (missing.length > 0 && this.#sources().includes(neighbour))
-      send(turn, neighbour.link, { t: 'want', contents: missing.slice(0, contentsPerLinkMax) })
+    const missing = this.#queue().map((content) => content.ref.digest)
+    if (missing.length > 0 && this.#sources().includes(neighbour)) this.#interests.ask(turn, neighbour.link, missing)
   }
 
   /** Outside links are asked only while we act; asked again when that changes. */
@@ -171,9 +170,9 @@ export class Exchange {
       content.offers.delete(link)
       content.subscribers.delete(link)
     }
-    this.#interests.delete(link)
-    this.#rates.delete(link)
-    this.#pausedUntil.delete(link)
+    this.#interests.down(link)
+    this.#credit.down(link)
+    this.#pauses.down(link)
   }
 
   /** Whether all chunks of a run are here, so that it may be served. */
@@ -198,11 +197,14 @@ export class Exchange {
     fetch.arrivedBytes += bytes
     this.#ledger.chunk(fetch.outside, 'down', content.ref.digest, bytes, verdict === 'already' || verdict === 'wrong')
     content.flying.delete(index)
+    // Let go while it was on its way.
+    if (this.#contents.get(content.ref.digest) !== content) return undefined
     if (verdict === 'wrong') {
-      content.offers.delete(fetch.link)
+      this.#pause(turn, fetch)
       turn.out({ type: 'cancel', fetch: id })
       return this.#neighbours.get(fetch.link)
     }
+    if (verdict === 'unstored') this.#closeForNow(turn, content)
     if (verdict === 'stored' || verdict === 'already') this.#stored(turn, content, index)
     return undefined
   }
@@ -212,33 +214,25 @@ export class Exchange {
     if (!fetch) return
     this.#fetches.delete(id)
     for (let index = fetch.first; index < fetch.first + fetch.count; index++) fetch.content.flying.delete(index)
-    if (fetch.outside && fetch.arrivedBytes > 0) this.#measure(turn, fetch)
+    if (fetch.outside && fetch.arrivedBytes > 0) this.#credit.measure(turn.now, fetch)
     if (end === 'done' || end === 'cancelled') return
-    // What it said it has is doubtful now; it is asked anew, but not at once, or two members would spin.
-    fetch.content.offers.delete(fetch.link)
-    this.#pausedUntil.set(fetch.link, after(turn.now, deniedPauseMs))
+    // Our own disk failed: that is not the neighbour's fault.
+    if (fetch.content.phase === 'fetching') this.#pause(turn, fetch)
   }
 
   /** Tells the news that are due, and fills every link up to its credit. */
   pump(turn: Turn): void {
     if (this.#newsAt !== undefined && this.#newsAt <= turn.now) this.#tellNews(turn)
     for (const [digest, at] of this.#openAgain) if (at <= turn.now) this.#reopen(turn, digest)
-    const queue = [...this.#contents.values()].filter((content) => content.phase === 'fetching')
-    if (queue.length === 0) return
-    queue.sort((a, b) => a.priority - b.priority)
-    for (const neighbour of this.#sources()) {
-      const pausedUntil = this.#pausedUntil.get(neighbour.link)
-      if (pausedUntil !== undefined) {
-        if (pausedUntil > turn.now) continue
-        this.#pausedUntil.delete(neighbour.link)
-        this.established(turn, neighbour)
-      }
-      this.#fill(turn, neighbour, queue)
-    }
+    const queue = this.#queue()
+    const sources = this.#sources()
+    this.#endPauses(turn, sources)
+    if (this.#interests.takeShortage()) for (const neighbour of sources) this.established(turn, neighbour)
+    for (const neighbour of sources) if (!this.#pauses.has(neighbour.link)) this.#fill(turn, neighbour, queue)
   }
 
   nextWake(): Instant | undefined {
-    return earliest(this.#newsAt, ...this.#pausedUntil.values(), ...this.#openAgain.values())
+    return earliest(this.#newsAt, this.#pauses.nextWake(), ...this.#openAgain.values())
   }
 
   content(digest: Digest): WantedContent | undefined {
@@ -255,10 +249,48 @@ export class Exchange {
     return this.#neighbours.list().filter((neighbour) => neighbour.inside || acting)
   }
 
+  /** What is being fetched, most urgent first. */
+  #queue(): WantedContent[] {
+    return [...this.#contents.values()]
+      .filter((content) => content.phase === 'fetching')
+      .sort((a, b) => a.priority - b.priority)
+  }
+
+  /** Whether a content is the list that another waits for. */
+  #isListing(digest: Digest): boolean {
+    return [...this.#contents.values()].some(({ phase, ref }) => phase === 'listing' && ref.list?.digest === digest)
+  }
+
+  #cancel(turn: Turn, content: WantedContent): void {
+    for (const [id, fetch] of this.#fetches) if (fetch.content === content) turn.out({ type: 'cancel', fetch: id })
+  }
+
+  /** What a neighbour said of a content is doubtful now: it is asked anew, but not at once. */
+  #pause(turn: Turn, { link, content }: Fetch): void {
+    content.offers.delete(link)
+    this.#pauses.begin(turn.now, link, content.ref.digest)
+  }
+
+  #endPauses(turn: Turn, sources: readonly Neighbour[]): void {
+    for (const [link, contents] of this.#pauses.end(turn.now)) {
+      const missing = [...contents].filter((digest) => this.#contents.get(digest)?.phase === 'fetching')
+      if (sources.some((neighbour) => neighbour.link === link)) this.#interests.askAgain(turn, link, missing)
+    }
+  }
+
+  /** The store cannot take it: nothing more is fetched in vain until it has been opened again. */
+  #closeForNow(turn: Turn, content: WantedContent): void {
+    content.phase = 'opening'
+    content.offers.clear()
+    this.#cancel(turn, content)
+    this.#interests.done(turn, content.ref.digest)
+    this.#openAgain.set(content.ref.digest, after(turn.now, openAgainMs))
+  }
+
   #begin(ref: ContentRef, priority: number): WantedContent {
     const content = new WantedContent(ref, priority)
     this.#contents.set(ref.digest, content)
-    for (const [link, interest] of this.#interests) if (interest.has(ref.digest)) content.subscribers.add(link)
+    for (const link of this.#interests.of(ref.digest)) content.subscribers.add(link)
     return content
   }
 
@@ -283,11 +315,9 @@ export class Exchange {
   }
 
   #completed(turn: Turn, content: WantedContent): void {
-    const wasFetching = content.phase === 'fetching'
     content.phase = 'complete'
     content.offers.clear()
-    if (wasFetching)
-      for (const { link } of this.#sources()) send(turn, link, { t: 'unwant', contents: [content.ref.digest] })
+    this.#interests.done(turn, content.ref.digest)
     for (const subscriber of content.subscribers) this.#offer(turn, content, subscriber)
     content.news = []
     turn.notify({ type: 'complete', content: content.ref.digest })
@@ -306,9 +336,9 @@ export class Exchange {
     for (const content of this.#contents.values()) {
       if (content.news.length === 0) continue
       for (const link of content.subscribers) {
-        const offer = content.offers.get(link)
-        const runs = runsOf(content.news.filter((index) => !offer?.has(index)))
-        if (runs.length > 0) send(turn, link, { t: 'more', content: content.ref.digest, runs })
+        const runs = content.newsFor(link)
+        if (runs.length > runsPerMessageMax) this.#offer(turn, content, link)
+        else if (runs.length > 0) send(turn, link, { t: 'more', content: content.ref.digest, runs })
       }
       content.news = []
     }
@@ -316,10 +346,10 @@ export class Exchange {
 
   /** Asks one neighbour for as much as its credit allows, in order of priority. */
   #fill(turn: Turn, neighbour: Neighbour, queue: readonly WantedContent[]): void {
-    let credit = this.#creditBytes(neighbour) - this.#outstandingBytes(neighbour.link)
+    let credit = this.#credit.bytesOf(neighbour) - this.#outstandingBytes(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
-      if (!offer) continue
+      if (!offer || content.have.count + content.flying.count >= content.have.size) continue
       while (credit > 0) {
         const run = chooseRun({
           content,
@@ -354,28 +384,4 @@ export class Exchange {
       if (fetch.link === link) bytes += Math.max(0, fetch.count - fetch.arrived) * fetch.content.chunkBytes
     return bytes
   }
-
-  #creditBytes(neighbour: Neighbour): number {
-    if (neighbour.inside) return lanCreditBytes
-    const rate = this.#rates.get(neighbour.link) ?? 0
-    return Math.min(wanCreditBytesMax, Math.max(wanCreditBytesMin, (rate * wanCreditMs) / 1000))
-  }
-
-  #measure(turn: Turn, fetch: Fetch): void {
-    const elapsed: Duration = since(fetch.startedAt, turn.now)
-    const rate = (fetch.arrivedBytes * 1000) / Math.max(1, elapsed)
-    // Doubling at most: one burst out of a full buffer says little about the line.
-    const before = this.#rates.get(fetch.link) ?? 0
-    this.#rates.set(fetch.link, before === 0 ? rate : before * 0.5 + Math.min(rate, before * 4) * 0.5)
-  }
-}
-
-function runsOf(indexes: readonly number[]): (readonly [number, number])[] {
-  const runs: [number, number][] = []
-  for (const index of indexes.toSorted((a, b) => a - b)) {
-    const last = runs.at(-1)
-    if (last && last[0] + last[1] === index) last[1]++
-    else runs.push([index, 1])
-  }
-  return runs
 }

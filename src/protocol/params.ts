@@ -86,6 +86,9 @@ export const lanRunBytes = 1_048_576
 export const strikesMax = 3
 export const banMs = 300_000
 
+/** A neighbour that denied, failed or spoiled an ask is left alone this long, then asked anew what it has. */
+export const pauseMs = 2_000
+
 /** A content that could not be opened, such as on a full disk, is tried again after this long. */
 export const openAgainMs = 30_000
 
@@ -94,6 +97,8 @@ export const strikesKnownMax = 1_000
 
 /** Contents a neighbour may subscribe to, and that we remember of one neighbour. */
 export const contentsPerLinkMax = 4_096
+/** Runs of new chunks in one message; more are told as a bitmap. */
+export const runsPerMessageMax = 4_096
 /** Chunks of one content, about 32 GiB at 32 KiB. */
 export const chunksMax = 1_048_576
 

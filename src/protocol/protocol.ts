@@ -47,6 +47,7 @@ export class Protocol {
   readonly #reports: Reports
   /** Where neighbours say they listen, from their hello until they are established. */
   readonly #hellos = new Map<LinkId, Extract<Message, { t: 'hello' }>>()
+  #carries = false
   #phase: 'new' | 'running' | 'stopped' = 'new'
 
   constructor({ self, known, now }: ProtocolInit) {
@@ -192,9 +193,18 @@ export class Protocol {
       this.#exchange.standingChanged(turn)
       this.#reports.routesChanged(turn)
     }
+    this.#carry(turn, standing.acting, !before.acting)
     this.#roster.wake(turn, this.#uplink.mayGoOutside)
     this.#reports.wake(turn)
     this.#exchange.pump(turn)
+  }
+
+  /** Who acts is the only one of its site that can fetch: once a neighbour asks in vain, what is meant for others is fetched too (protocol.md §5.5). */
+  #carry(turn: Turn, acts: boolean, isNew: boolean): void {
+    const carries = acts && (this.#carries || this.#exchange.isAskedInVain(isNew))
+    if (carries === this.#carries) return
+    this.#carries = carries
+    turn.notify({ type: 'carry', carries })
   }
 
   #wake(turn: Turn): void {

@@ -43,6 +43,19 @@ export class WantedContent {
     return offer.has(index) && !this.have.has(index) && !this.flying.has(index)
   }
 
+  /** The news that a subscriber has not itself, as runs of first index and count, in order. */
+  newsFor(link: LinkId): (readonly [number, number])[] {
+    const offer = this.offers.get(link)
+    const runs: [number, number][] = []
+    for (const index of this.news.toSorted((a, b) => a - b)) {
+      const last = runs.at(-1)
+      if (offer?.has(index)) continue
+      if (last && last[0] + last[1] === index) last[1]++
+      else runs.push([index, 1])
+    }
+    return runs
+  }
+
   /** How many neighbours have a chunk: the fewer, the sooner it is fetched. */
   rarity(index: number): number {
     let count = 0

@@ -9,6 +9,7 @@ import { Refused, messageOf } from '#base/errors.ts'
 import { bytesAt, fieldsAt, listAt, onlyKeys, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { Versions } from '#trust/metadata-pack.ts'
+import { sealedBytesMax } from '#trust/seal.ts'
 import type { Address } from './link.ts'
 import {
   addressesMax,
@@ -18,6 +19,7 @@ import {
   packBytesMax,
   reportsPerMessageMax,
   rosterMax,
+  runsPerMessageMax,
 } from './params.ts'
 
 /** Greets: who I am, what I have, where I listen. The first message on a link, each way (protocol.md §1). */
@@ -119,8 +121,6 @@ export type Message =
   | Reports
   | Receipt
 
-const runsPerMessageMax = 4_096
-const sealedBytesMax = 70_000
 const membershipBytesMax = 2_048
 
 /** The bytes of a message; digests travel as 32 raw bytes. */
@@ -194,7 +194,7 @@ function fromWire(fields: Fields): Message {
       return {
         t,
         content: digestAt(own(fields, 'content')),
-        runs: listAt(own(fields, 'runs'), 'runs', runsPerMessageMax).map(runAt),
+        runs: runsAt(own(fields, 'runs')),
       }
     case 'reports':
       onlyKeys(fields, t, ['t', 'sealed'])
@@ -269,6 +269,18 @@ function haveAt(fields: Fields): Have {
   if (bits === undefined) return { t: 'have', content, chunks }
   const size = Math.ceil(chunks / 8)
   return { t: 'have', content, chunks, bits: bytesAt(bits, 'bits', size, size) }
+}
+
+/** In order and apart, so that together they never name more than there are chunks: to follow them must not take for ever. */
+function runsAt(value: unknown): (readonly [number, number])[] {
+  let end = 0
+  return listAt(value, 'runs', runsPerMessageMax).map((item) => {
+    const [first, count] = runAt(item)
+    if (first < end || first + count > chunksMax)
+      throw new RangeError('runs: expected in order, apart, within the limit')
+    end = first + count
+    return [first, count]
+  })
 }
 
 function runAt(value: unknown): readonly [number, number] {

@@ -5,9 +5,10 @@ import { Refused } from '#base/errors.ts'
 import { sha256 } from '#base/digest.ts'
 import { utf8 } from '#base/bytes.ts'
 import type { Address } from '#protocol/link.ts'
-import { messageBytesMax } from '#protocol/params.ts'
+import { chunksMax, messageBytesMax } from '#protocol/params.ts'
 import { decodeMessage, encodeMessage, type Message } from '#protocol/wire.ts'
 import type { PeerId } from '#trust/peer-id.ts'
+import { sealedBytesMax } from '#trust/seal.ts'
 
 const content = sha256(utf8('content'))
 const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId
@@ -39,6 +40,8 @@ function thrownBy(bytes: Uint8Array): unknown {
     return error
   }
 }
+
+const more = (...runs: (readonly [number, number])[]): unknown => ({ t: 'more', content: new Uint8Array(32), runs })
 
 describe('messages on a control stream', () => {
   it.each(messages.map((message) => [message.t, message] as const))('a %s comes out as it went in', (_t, message) => {
@@ -80,10 +83,24 @@ describe('messages on a control stream', () => {
       'a prototype as a role',
       { t: 'head', ask: true, versions: { root: 1, timestamp: 1, snapshot: 1, roles: { '__proto__x!': 1 } } },
     ],
+    ['runs that overlap, which would take for ever to follow', more([0, 1_000_000], [0, 1_000_000])],
+    ['runs out of order', more([5, 1], [1, 1])],
+    ['a run behind the last chunk that there can be', more([chunksMax, 1])],
+    ['a sealed report larger than the largest', { t: 'reports', sealed: [new Uint8Array(sealedBytesMax + 1)] }],
     ['a list', []],
     ['nothing', null],
   ])('%s is refused', (_what, value) => {
     expect(() => decodeMessage(encode(value))).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
+  })
+
+  it('the largest report that can be sealed passes, two at once', () => {
+    const message: Message = { t: 'reports', sealed: [new Uint8Array(sealedBytesMax), new Uint8Array(sealedBytesMax)] }
+    expect(thrownBy(encodeMessage(message))).toBeUndefined()
+  })
+
+  it('a thousand lists within each other are refused without a crash', () => {
+    const nested = new Uint8Array(messageBytesMax).fill(0x81)
+    expect(thrownBy(nested)).toBeInstanceOf(Refused)
   })
 
   it('a message over the size limit is refused before it is decoded', () => {

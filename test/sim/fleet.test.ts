@@ -70,6 +70,18 @@ describe('a simulated fleet', () => {
     expect(fleet.devices.map((device) => device.member.protocol.reportsWaiting)).toEqual(fleet.devices.map(() => 0))
   })
 
+  it('in a site without a relay each gets what is meant for it alone, whoever goes outside', () => {
+    const fleet = new SimulatedFleet(dozen)
+    fleet.start()
+    const names = fleet.devices.map((device) => device.init.name).filter((name) => name.startsWith('lyon'))
+    fleet.publish(
+      names.map((name) => ({ name, contents: [50_000], custom: { select: { facts: { hostname: name } } } })),
+    )
+    const has = (): string[] => fleet.devices.flatMap((device) => device.applied)
+    fleet.run(120_000, () => has().length === names.length)
+    expect(has().toSorted()).toEqual(names.map((name) => `${name}@1`).toSorted())
+  })
+
   it('with the origin gone, members that start late get everything from their neighbours', () => {
     const fleet = new SimulatedFleet(dozen)
     const [late, ...others] = fleet.devices.toReversed()
