@@ -6,7 +6,7 @@
  * 1. `linkUp` comes before anything else of a link, once; `linkDown` comes after everything else, once.
  * 2. Messages arrive whole, in order, at most once; what was sent before a link went down may be lost.
  * 3. Until `admit` was called on both sides, messages pass but gossip and fetches do not; a fetch on a link that the other
- *    side has not admitted ends as `refused`.
+ *    side has not admitted ends as `denied` or `failed`.
  * 4. A gossiped message is handed to `gossip` at most once per member, and forwarded only after it answered `accept`.
  * 5. A fetch ends exactly once: `done`, `denied` (the other's word), `failed` (link down, deadline) or `cancelled`. Its chunks
  *    arrive in order, each before the end.
