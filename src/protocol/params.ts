@@ -109,6 +109,11 @@ export const reportAgainMs = 30_000
 export const reportAgainMsMax = 600_000
 /** 10,000 reports of others are carried at once: 40 MiB of the common class. Whoever brings more is not heard until some are gone. */
 export const reportsCarriedMax = 10_000
+/** Of which one member may bring 2,000, so that none keeps the others' out. What an uplink member hands over comes in parts then. */
+export const reportsPerBringerMax = 2_000
+/** Reports sent on a link and not receipted: two batches, or a day's reports of a site would congest the line; after 5 s they count as lost. */
+export const reportFlightBytes = 262_144
+export const reportFlightMs = 5_000
 /** Sealed reports in one message: 16 of the common 4 KiB class. */
 export const reportBatchBytes = 131_072
 export const reportsPerMessageMax = 128
@@ -116,5 +121,7 @@ export const reportsPerMessageMax = 128
 assert(settleMsMin < settleMsMax, 'the settle time has a range')
 assert(wanCreditBytesMin < wanCreditBytesMax, 'the credit on a line has a range')
 assert(reportBatchBytes < messageBytesMax, 'a batch of reports fits a message')
+assert(reportFlightMs < reportAgainMs, 'what is sent again counts as lost by then')
+assert(reportsPerBringerMax < reportsCarriedMax, 'one member cannot fill all there is')
 assert(announcementBytesMax < messageBytesMax, 'an announcement could also be sent as a message')
 assert(siteLinksWanted < siteLinksMax, 'a member accepts more links than it seeks')

@@ -1,10 +1,11 @@
 /**
  * Reports on their way to the origin (protocol.md §8): sealed, so that whoever carries them cannot read them; stored in an
  * outbox until the origin's signed receipt has come back; sent in batches where they cross a line. Delivered at least once: the
- * origin counts them once. Routes: the origin itself, else the site's acting uplink member, who carries them on.
+ * origin counts them once. Routes: the origin itself, else the site's acting uplink members, who carry them on.
  */
 import { after, earliest, type Instant } from '#base/time.ts'
 import { sha256, type Digest } from '#base/digest.ts'
+import type { PeerId } from '#trust/peer-id.ts'
 import type { LinkId } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
 import {
@@ -12,26 +13,37 @@ import {
   reportAgainMsMax,
   reportBatchBytes,
   reportBatchMs,
+  reportFlightBytes,
+  reportFlightMs,
   reportLanMs,
   reportsCarriedMax,
+  reportsPerBringerMax,
   reportsPerMessageMax,
 } from './params.ts'
 
 interface Carried {
   readonly bytes: number
-  /** The neighbour it came from, to which the receipt goes back; undefined for our own. */
-  readonly from: LinkId | undefined
+  /** Who brought it, to whom the receipt goes back; undefined for our own, and after a restart. */
+  from: PeerId | undefined
   sentOn: LinkId | undefined
+  sentAt: Instant | undefined
   next: Instant
   tries: number
+}
+
+/** A report that is being spooled. */
+interface Bringer {
+  readonly peer: PeerId
+  readonly at: Instant
 }
 
 export class Reports {
   readonly #self: Self
   readonly #neighbours: Neighbours
   readonly #carried = new Map<Digest, Carried>()
-  /** Who brought a report that is still being spooled. */
-  readonly #bringers = new Map<Digest, LinkId>()
+  readonly #bringers = new Map<Digest, Bringer>()
+  /** Nothing is to be done before this. */
+  #wakeAt: Instant | undefined
 
   constructor(self: Self, neighbours: Neighbours) {
     this.#self = self
@@ -45,25 +57,26 @@ export class Reports {
 
   /** A report lies in the outbox. */
   spooled(turn: Turn, name: Digest, bytes: number): void {
-    const from = this.#bringers.get(name)
+    const from = this.#bringers.get(name)?.peer
     this.#bringers.delete(name)
     if (this.#carried.has(name)) return
-    this.#carried.set(name, { bytes, from, sentOn: undefined, next: this.#soon(turn), tries: 0 })
+    const next = this.#soon(turn)
+    this.#carried.set(name, { bytes, from, sentOn: undefined, sentAt: undefined, next, tries: 0 })
+    this.#wakeAt = earliest(this.#wakeAt, next)
   }
 
-  /** Reports from a neighbour: the origin takes them in, everybody else carries them. */
-  arrived(turn: Turn, neighbour: Neighbour, sealed: readonly Uint8Array[]): void {
-    if (this.#self.membership.role === 'origin') {
-      turn.notify({ type: 'reports-arrived', link: neighbour.link, sealed })
-      return
-    }
+  /** Reports from a neighbour: the origin takes them in, everybody else carries them, as far as there is room. */
+  arrived(turn: Turn, { link, peer }: Neighbour, sealed: readonly Uint8Array[]): void {
+    if (this.#self.membership.role === 'origin') return turn.notify({ type: 'reports-arrived', link, sealed })
+    this.#forgetUnspooled(turn)
+    let room = this.#roomFor(peer)
     for (const bytes of sealed) {
       const name = sha256(bytes)
       const known = this.#carried.get(name)
-      // Sent again by its owner: our own receipt may have been lost, so it goes on at once.
-      if (known) known.next = this.#soon(turn)
-      else if (this.#carried.size + this.#bringers.size < reportsCarriedMax) {
-        this.#bringers.set(name, neighbour.link)
+      if (known) this.#again(turn, known, peer)
+      else if (room > 0 && !this.#bringers.has(name)) {
+        room--
+        this.#bringers.set(name, { peer, at: turn.now })
         turn.out({ type: 'spool', sealed: bytes })
       }
     }
@@ -71,7 +84,7 @@ export class Reports {
 
   /** The origin's receipt: these need no more carrying; whoever brought them is told. */
   received(turn: Turn, names: readonly Digest[], receipt: Uint8Array): void {
-    const back = new Set<LinkId>()
+    const back = new Set<PeerId>()
     const ours: Digest[] = []
     for (const name of names) {
       const carried = this.#carried.get(name)
@@ -80,8 +93,11 @@ export class Reports {
       if (carried.from !== undefined) back.add(carried.from)
       this.#carried.delete(name)
     }
-    for (const link of back) if (this.#neighbours.established(link)) send(turn, link, { t: 'receipt', bytes: receipt })
+    for (const { link, peer } of this.#neighbours.list())
+      if (back.has(peer)) send(turn, link, { t: 'receipt', bytes: receipt })
     if (ours.length === 0) return
+    // There is room on the way again.
+    this.#wakeAt = turn.now
     turn.out({ type: 'unspool', names: ours })
     turn.notify({ type: 'reports-received', names: ours })
   }
@@ -94,51 +110,125 @@ export class Reports {
   /** A route may have opened. */
   routesChanged(turn: Turn): void {
     for (const carried of this.#carried.values())
-      if (carried.sentOn === undefined || !this.#neighbours.established(carried.sentOn)) carried.next = this.#soon(turn)
+      if (carried.sentOn === undefined || !this.#neighbours.established(carried.sentOn)) {
+        this.#hurry(turn, carried)
+      }
   }
 
   wake(turn: Turn): void {
-    const due = [...this.#carried].filter(([, carried]) => carried.next <= turn.now)
-    if (due.length === 0) return
-    const route = this.#route()
-    if (!route) {
-      // No route: `routesChanged` will look again, this only keeps the timer from spinning.
-      for (const [, carried] of due) carried.next = after(turn.now, reportAgainMs)
-      return
-    }
-    let names: Digest[] = []
-    let bytes = 0
-    for (const [name, carried] of due) {
-      if (names.length > 0 && (bytes + carried.bytes > reportBatchBytes || names.length >= reportsPerMessageMax)) {
-        turn.out({ type: 'read-reports', link: route.link, names })
-        names = []
-        bytes = 0
+    if (this.#wakeAt === undefined || this.#wakeAt > turn.now) return
+    this.#wakeAt = undefined
+    const routes = this.#routes()
+    const flights = this.#flights(turn)
+    const batches = new Map<LinkId, Batch>()
+    for (const [name, carried] of this.#due(turn)) {
+      const link = routeOf(carried, routes)
+      const flight = link === undefined ? undefined : (flights.get(link) ?? { bytes: 0, until: turn.now })
+      if (flight && flight.bytes >= reportFlightBytes) {
+        this.#wakeAt = earliest(this.#wakeAt, flight.until)
+        continue
       }
-      names.push(name)
-      bytes += carried.bytes
-      carried.sentOn = route.link
-      carried.next = after(turn.now, Math.min(reportAgainMsMax, reportAgainMs * 2 ** Math.min(carried.tries, 10)))
+      // Without a route `routesChanged` will look again: this only keeps the timer from spinning.
+      const pauseMs = link === undefined ? reportAgainMs : reportAgainMs * 2 ** Math.min(carried.tries, 10)
+      carried.next = after(turn.now, Math.min(reportAgainMsMax, pauseMs))
+      if (link === undefined || !flight) continue
+      const until = flight.bytes === 0 ? after(turn.now, reportFlightMs) : flight.until
+      flights.set(link, { bytes: flight.bytes + carried.bytes, until })
+      carried.sentOn = link
+      carried.sentAt = turn.now
       carried.tries++
+      addTo(turn, batches, link, name, carried.bytes)
     }
-    turn.out({ type: 'read-reports', link: route.link, names })
+    for (const [link, { names }] of batches) turn.out({ type: 'read-reports', link, names })
+    for (const { next } of this.#carried.values()) if (next > turn.now) this.#wakeAt = earliest(this.#wakeAt, next)
   }
 
   nextWake(): Instant | undefined {
-    let next: Instant | undefined
-    for (const carried of this.#carried.values()) next = earliest(next, carried.next)
-    return next
+    return this.#wakeAt
+  }
+
+  /** What is to be sent now, least tried first: what the origin never answers must not hold up the rest. */
+  #due({ now }: Turn): [Digest, Carried][] {
+    return [...this.#carried].filter(([, { next }]) => next <= now).sort(([, a], [, b]) => a.tries - b.tries)
+  }
+
+  /** What was sent on each link a moment ago and has no receipt yet, and when the first of it counts as lost. */
+  #flights({ now }: Turn): Map<LinkId, Flight> {
+    const flights = new Map<LinkId, Flight>()
+    for (const { bytes, sentOn, sentAt } of this.#carried.values()) {
+      if (sentOn === undefined || sentAt === undefined || after(sentAt, reportFlightMs) <= now) continue
+      const flight = flights.get(sentOn) ?? { bytes: 0, until: after(sentAt, reportFlightMs) }
+      const until = Math.min(flight.until, after(sentAt, reportFlightMs)) as Instant
+      flights.set(sentOn, { bytes: flight.bytes + bytes, until })
+    }
+    return flights
+  }
+
+  /** Its bringer sends it again: the receipt may have been lost, so it goes on at once, unless it went a moment ago. */
+  #again(turn: Turn, carried: Carried, peer: PeerId): void {
+    carried.from = peer
+    if (carried.sentAt !== undefined && after(carried.sentAt, reportFlightMs) > turn.now) return
+    this.#hurry(turn, carried)
+  }
+
+  /** To be sent soon; never later than it would be anyway, or whoever repeats himself would put it off for ever. */
+  #hurry(turn: Turn, carried: Carried): void {
+    carried.next = earliest(carried.next, this.#soon(turn)) ?? carried.next
+    this.#wakeAt = earliest(this.#wakeAt, carried.next)
+  }
+
+  /** What was never stored, as on a full disk, is taken again when it comes again. */
+  #forgetUnspooled({ now }: Turn): void {
+    for (const [name, { at }] of this.#bringers) {
+      if (after(at, reportFlightMs) > now) return
+      this.#bringers.delete(name)
+    }
+  }
+
+  /** How many more reports of this bringer are carried. */
+  #roomFor(bringer: PeerId): number {
+    let brought = 0
+    for (const { from } of this.#carried.values()) if (from === bringer) brought++
+    for (const { peer } of this.#bringers.values()) if (peer === bringer) brought++
+    const total = this.#carried.size + this.#bringers.size
+    return Math.min(reportsCarriedMax - total, reportsPerBringerMax - brought)
   }
 
   #soon(turn: Turn): Instant {
-    const route = this.#route()
+    const [route] = this.#routes()
     return after(turn.now, route && !route.inside ? reportBatchMs : reportLanMs)
   }
 
-  #route(): Neighbour | undefined {
+  /** The origin itself, else everybody of the site who reaches the outside. */
+  #routes(): Neighbour[] {
     const all = this.#neighbours.list()
-    return (
-      all.find((neighbour) => neighbour.membership?.role === 'origin') ??
-      all.find((neighbour) => neighbour.inside && neighbour.acting && neighbour.reach)
-    )
+    const origin = all.find((neighbour) => neighbour.membership?.role === 'origin')
+    return origin ? [origin] : all.filter((neighbour) => neighbour.inside && neighbour.acting && neighbour.reach)
   }
+}
+
+interface Flight {
+  readonly bytes: number
+  readonly until: Instant
+}
+
+interface Batch {
+  names: Digest[]
+  bytes: number
+}
+
+/** Never back to its bringer, and another way each time: one that swallows reports must not swallow all tries of one. */
+function routeOf({ from, tries }: Carried, routes: readonly Neighbour[]): LinkId | undefined {
+  const ways = routes.filter(({ peer }) => peer !== from)
+  return ways[tries % Math.max(1, ways.length)]?.link
+}
+
+/** Puts a report into the batch of a link; a batch that is full is sent first. */
+function addTo(turn: Turn, batches: Map<LinkId, Batch>, link: LinkId, name: Digest, bytes: number): void {
+  const batch = batches.get(link) ?? { names: [], bytes: 0 }
+  const isFull = batch.bytes + bytes > reportBatchBytes || batch.names.length >= reportsPerMessageMax
+  if (isFull && batch.names.length > 0) {
+    turn.out({ type: 'read-reports', link, names: batch.names })
+    batches.set(link, { names: [name], bytes })
+  } else batches.set(link, { names: [...batch.names, name], bytes: batch.bytes + bytes })
 }
