@@ -35,6 +35,9 @@ const killDelayMs = 2000
 
 /** Never throws for what the program does. Resolves when the program has ended and, if it was ended by us, its group too. */
 export async function runCommand(command: Command): Promise<CommandResult> {
+  // execa starts the program before it looks at the signal, and a quick one is done before it is ended.
+  if (command.signal?.aborted)
+    return { exitCode: undefined, output: '', timedOut: false, cancelled: true, missing: false }
   const kept = new BoundedOutput(command.outputBytesMax)
   const subprocess = execa(command.file, [...command.args], {
     reject: false,
