@@ -8,7 +8,7 @@ import { gossipsub, type GossipSub, type GossipSubComponents } from '@libp2p/gos
 import type { PeerId } from '@libp2p/interface'
 import { assert } from '#base/assert.ts'
 import type { Verdict } from '#protocol/link.ts'
-import { announcementBytesMax } from '#protocol/params.ts'
+import { announcementBytesMax, siteLinksMax } from '#protocol/params.ts'
 import type { Gate } from './gate.ts'
 
 /** A heartbeat costs CPU on every member and bytes on every line; mesh repair within some seconds is soon enough for policy. */
@@ -33,6 +33,8 @@ export function topicsOf(components: GossipSubComponents, gate: Gate, topic: str
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     heartbeatInterval: heartbeatMs,
+    // A relay passes on at once to all who hang on it alone; with the default of 12, the others wait for a heartbeat or longer.
+    Dhi: siteLinksMax,
     maxOutboundBufferSize: outboundBytesMax,
     maxInboundDataLength: 1_048_576,
     awaitRpcHandler: true,

@@ -2,12 +2,37 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { utf8 } from '#base/bytes.ts'
 import { linked, type LinkHome } from '../contracts/link.ts'
-import { Parties, until } from './parties.ts'
+import { Parties, until, type MeshParty } from './parties.ts'
 
 const parties = new Parties()
 const home: LinkHome = { make: () => Promise.resolve([]), until }
 
 afterEach(() => parties.stop())
+
+/** Links that come at the same time cannot be told by order: each side admits what comes. */
+async function linkedTo(hub: MeshParty, leaf: MeshParty): Promise<void> {
+  hub.events.onLinkUp = (link) => hub.links.admit(link)
+  leaf.events.onLinkUp = (link) => leaf.links.admit(link)
+  await leaf.links.dial(hub.address)
+}
+
+describe('gossip over a hub', () => {
+  it('reaches all of 20 members behind one address at once, also what one of them says', async () => {
+    const hub = await parties.start()
+    const leaves = await Promise.all(Array.from({ length: 20 }, () => parties.start()))
+    await Promise.all(leaves.map((leaf) => linkedTo(hub, leaf)))
+    const isHeard = (text: string, by: readonly MeshParty[]): boolean =>
+      by.every(({ events }) => events.gossips.some((heard) => heard.startsWith(text)))
+    for (let at = 0; at < 100 && !isHeard('ready', leaves); at++) {
+      await hub.links.publish(utf8(`ready ${at}`))
+      await sleep(50)
+    }
+    const [speaker, ...others] = leaves as [MeshParty, ...MeshParty[]]
+    await speaker.links.publish(utf8('news'))
+    await until('all others hear it', () => isHeard('news', [hub, ...others]), 2_000)
+    expect(isHeard('news', [speaker])).toBe(false)
+  })
+})
 
 describe('the price of false gossip', () => {
   it('a neighbour that was honest for long is not heard any more after four false messages, and keeps its link', async () => {
