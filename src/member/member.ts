@@ -14,7 +14,6 @@ import type { Device } from '#origin/fleet.ts'
 import { packReport, type ReportIntake } from '#origin/intake.ts'
 import type { ProtocolEffect, ProtocolNotice } from '#protocol/effect.ts'
 import type { ProtocolInput } from '#protocol/input.ts'
-import { encodeMessage } from '#protocol/wire.ts'
 import { Protocol, type ProtocolInit } from '#protocol/protocol.ts'
 
 /** What only the protocol tells an agent. */
@@ -37,12 +36,20 @@ export interface MemberInit {
   readonly intake?: ReportIntake
 }
 
+interface Waiting {
+  readonly input: MemberInput
+  readonly now: Instant
+  readonly out: (effect: MemberEffect) => void
+}
+
 const agentInputs: ReadonlySet<string> = new Set(['manifest', 'prepared', 'applied', 'facts', 'apply-now', 'findings'])
 
 export class Member {
   readonly protocol: Protocol
   readonly agent: Agent | undefined
   readonly intake: ReportIntake | undefined
+  readonly #inputs: Waiting[] = []
+  #isHandling = false
 
   constructor(init: MemberInit) {
     this.protocol = new Protocol(init.protocol)
@@ -50,7 +57,23 @@ export class Member {
     this.intake = init.intake
   }
 
+  /** An input that an effect brings about at once, such as the end of a link that is closed, waits until this one is done. */
   handle(input: MemberInput, now: Instant, out: (effect: MemberEffect) => void): void {
+    this.#inputs.push({ input, now, out })
+    if (this.#isHandling) return
+    this.#isHandling = true
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) this.#take(next)
+    } finally {
+      this.#isHandling = false
+    }
+  }
+
+  nextWake(): Instant | undefined {
+    return earliest(this.protocol.nextWake(), this.agent?.nextWake())
+  }
+
+  #take({ input, now, out }: Waiting): void {
     const notices: ProtocolNotice[] = []
     if (isAgentInput(input)) this.#agentTurn(input, now, out, notices)
     else {
@@ -59,10 +82,6 @@ export class Member {
     }
     // A notice may lead to new wants, and those to new notices: contents that are here already.
     for (let notice = notices.shift(); notice; notice = notices.shift()) this.#notice(notice, now, out, notices)
-  }
-
-  nextWake(): Instant | undefined {
-    return earliest(this.protocol.nextWake(), this.agent?.nextWake())
   }
 
   #notice(notice: ProtocolNotice, now: Instant, out: (effect: MemberEffect) => void, notices: ProtocolNotice[]): void {
@@ -78,7 +97,8 @@ export class Member {
         this.#agentTurn(notice, now, out, notices)
         return
       case 'greeted': {
-        const membership = [...this.protocol.neighbours.ofPeer(notice.peer)].at(-1)?.membership
+        const links = this.protocol.neighbours.ofPeer(notice.peer)
+        const membership = links.findLast((neighbour) => neighbour.membership)?.membership
         const device = membership && this.intake?.greeted(membership, now)
         if (device) out({ type: 'save-device', device })
         return
@@ -89,7 +109,7 @@ export class Member {
         // Kept before it is receipted: a receipt empties the sender's outbox for good.
         for (const device of changed) out({ type: 'save-device', device })
         for (const fields of refused) out({ type: 'log', level: 'warn', event: 'report.refused', fields })
-        if (receipt) out({ type: 'send', link: notice.link, bytes: encodeMessage({ t: 'receipt', bytes: receipt }) })
+        if (receipt) this.protocol.sendReceipt({ now, out, notify: () => {} }, notice.link, receipt)
         return
       }
       case 'reports-received':

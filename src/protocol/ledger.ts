@@ -3,6 +3,7 @@
  * muxer and TCP. `needed` is what this member had to learn, however it came: contents, their lists, and signed metadata.
  */
 import type { Digest } from '#base/digest.ts'
+import type { Neighbour } from './neighbour.ts'
 
 export interface Traffic {
   downBytes: number
@@ -28,6 +29,18 @@ export class Ledger {
   control(outside: boolean, direction: 'down' | 'up', bytes: number): void {
     count(outside ? this.wan : this.lan, direction, bytes)
     if (outside) this.controlBytes += bytes
+  }
+
+  /** A message on a link; before a hello told where its other side is, it is only remembered with the link. */
+  message({ membership, inside, unplaced }: Neighbour, direction: 'down' | 'up', bytes: number): void {
+    if (membership) this.control(!inside, direction, bytes)
+    else count(unplaced, direction, bytes)
+  }
+
+  /** A hello told where the other side is: what was said before is entered now. */
+  placed({ inside, unplaced }: Neighbour): void {
+    this.control(!inside, 'down', unplaced.downBytes)
+    this.control(!inside, 'up', unplaced.upBytes)
   }
 
   /** A chunk that came or went. `duplicate`: it was here already, or was wrong. */

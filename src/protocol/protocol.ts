@@ -19,7 +19,7 @@ import { Head, asksForMore, isBlameless } from './head.ts'
 import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
-import { Neighbours, dismiss, type Neighbour, type Self, type Standing, type Turn } from './neighbour.ts'
+import { Neighbours, dismiss, send, type Neighbour, type Self, type Standing, type Turn } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
@@ -79,6 +79,11 @@ export class Protocol {
 
   unwant(turn: Turn, digest: Digest): void {
     this.#exchange.unwant(this.#counted(turn), digest)
+  }
+
+  /** The origin's word on reports that arrived, back the way they came. */
+  sendReceipt(turn: Turn, link: LinkId, bytes: Uint8Array): void {
+    send(this.#counted(turn), link, { t: 'receipt', bytes })
   }
 
   nextWake(): Instant | undefined {
@@ -232,7 +237,7 @@ export class Protocol {
   #message(turn: Turn, link: LinkId, bytes: Uint8Array): void {
     const neighbour = this.neighbours.get(link)
     if (!neighbour || neighbour.phase === 'closing') return
-    this.#enter(neighbour, 'downBytes', bytes.byteLength)
+    this.ledger.message(neighbour, 'down', bytes.byteLength)
     let message: Message
     try {
       message = decodeMessage(bytes)
@@ -245,8 +250,7 @@ export class Protocol {
       const isVerified = this.#admission.hello(turn, neighbour, message, this.#uplink.standing)
       if (!isVerified) return
       this.#hellos.set(link, message)
-      this.ledger.control(!neighbour.inside, 'down', neighbour.unplaced.downBytes)
-      this.ledger.control(!neighbour.inside, 'up', neighbour.unplaced.upBytes)
+      this.ledger.placed(neighbour)
       return
     }
     if (message.t === 'bye') {
@@ -351,12 +355,6 @@ export class Protocol {
       turn.out({ type: 'log', level: 'info', event: 'link.down', fields: { peer: neighbour.peer } })
   }
 
-  /** Enters a control message into the ledger; before a hello told the site, it is only remembered. */
-  #enter(neighbour: Neighbour, direction: 'downBytes' | 'upBytes', bytes: number): void {
-    if (neighbour.membership === undefined) neighbour.unplaced[direction] += bytes
-    else this.ledger.control(!neighbour.inside, direction === 'downBytes' ? 'down' : 'up', bytes)
-  }
-
   #isOutside(link: LinkId): boolean {
     const neighbour = this.neighbours.get(link)
     return neighbour?.membership !== undefined && !neighbour.inside
@@ -376,7 +374,7 @@ export class Protocol {
     if (effect.type === 'send') {
       const receiver = this.neighbours.get(effect.link)
       if (!receiver || receiver.phase === 'closing') return
-      this.#enter(receiver, 'upBytes', effect.bytes.byteLength)
+      this.ledger.message(receiver, 'up', effect.bytes.byteLength)
     }
     if (effect.type === 'gossip') {
       const outside = this.neighbours.list('outside').length
