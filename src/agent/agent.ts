@@ -14,7 +14,7 @@ import type { ContentRef } from '#content/content-ref.ts'
 import { parseManifest } from '#content/manifest.ts'
 import type { Finding } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
-import type { Report, ResourceResult } from '#facts/report.ts'
+import type { BundleState, Report, ResourceResult } from '#facts/report.ts'
 import { selects, type Device } from '#policy/select.ts'
 import { assignmentOf, mayConcernSite, type Assignment, type SignedBundle } from './assignment.ts'
 import { Journal, type JournalEntry } from './journal.ts'
@@ -86,6 +86,7 @@ export class Agent {
   }
 
   handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
+    const couldReport = this.#isReportable()
     switch (input.type) {
       case 'release':
         this.#release = input.release
@@ -114,7 +115,7 @@ export class Agent {
         this.#applied(input.name, input.version, input.outcome, now, out)
         break
       case 'apply-now':
-        for (const held of this.#held.values()) held.forced = held.prepared && held.purpose === 'apply'
+        for (const held of this.#held.values()) held.force()
         break
       case 'findings':
         this.#findings = input.findings
@@ -125,16 +126,13 @@ export class Agent {
       default:
         unreachable(input)
     }
+    if (!couldReport && this.#isReportable()) this.#reportAt = after(now, reportSettleMs)
     this.#proceed(now, out)
   }
 
   nextWake(): Instant | undefined {
     let next = this.#isReportable() ? this.#reportAt : undefined
-    for (const held of this.#held.values()) {
-      if (held.purpose === 'apply') next = earliest(next, held.windowUntil)
-      if (held.content === 'ahead' || (held.content === 'complete' && this.#busy === undefined))
-        next = earliest(next, held.retryAt)
-    }
+    for (const held of this.#held.values()) next = earliest(next, held.nextWake(this.#busy === undefined))
     return next
   }
 
@@ -169,7 +167,7 @@ export class Agent {
       const next = wanted.get(name)
       const isSame = next?.assignment.version === held.assignment.version && next.purpose === held.purpose
       if (isSame) wanted.delete(name)
-      else this.#letGo(held, out)
+      else this.#letGo(held, now, out)
     }
     for (const [name, { assignment, purpose }] of wanted) {
       const known = this.#journal.bundles.get(name)
@@ -187,8 +185,9 @@ export class Agent {
     return carries && mayConcernSite(assignment.select, this.#device.site) ? 'hold' : undefined
   }
 
-  #letGo(held: HeldBundle, out: (effect: AgentEffect) => void): void {
+  #letGo(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
     this.#held.delete(held.assignment.name)
+    if (held.purpose === 'apply') this.#reportSoon(now)
     const needed = new Set([...this.#held.values()].flatMap((other) => other.contents))
     for (const content of held.contents) if (!needed.has(content)) out({ type: 'unwant', content })
   }
@@ -205,11 +204,12 @@ export class Agent {
     for (const held of this.#held.values()) {
       if (held.content !== 'manifest' || held.assignment.manifest.digest !== content) continue
       try {
-        const refs = bytes ? parseManifest(bytes).contents : undefined
-        if (!refs) continue
-        held.content = 'contents'
-        held.missing = new Set(refs.map((ref) => ref.digest))
-        held.contents = [content, ...held.missing]
+        if (!bytes) {
+          held.readLater(now)
+          continue
+        }
+        const refs = parseManifest(bytes).contents
+        held.consistsOf(refs.map((ref) => ref.digest))
         if (refs.length === 0) this.#contentsHere(held, now, out)
         for (const ref of refs) out({ type: 'want', ref, priority: contentPriority + sizeClass(ref.length) })
       } catch (error) {
@@ -217,6 +217,7 @@ export class Agent {
         // Signed and still wrong: the origin made a mistake, and only a new version mends it.
         held.content = 'complete'
         held.reason = error.message
+        if (held.purpose === 'hold') continue
         this.#move(held, 'content-complete', now, out)
         this.#move(held, 'prepare-failed', now, out)
       }
@@ -235,9 +236,8 @@ export class Agent {
     now: Instant,
     out: (effect: AgentEffect) => void,
   ): void {
-    this.#busy = undefined
-    const held = this.#held.get(name)
-    if (!held || held.assignment.version !== version) return
+    const held = this.#finished(name, version, 'preparing')
+    if (!held) return
     held.prepared = outcome.type !== 'failed'
     held.reason = outcome.type === 'prepared' ? undefined : outcome.reason
     held.engine = outcome.type === 'prepared' ? outcome.engine : undefined
@@ -250,6 +250,13 @@ export class Agent {
     }
   }
 
+  /** The engine is free again. What it did counts only for the very bundle that waits for it: another version may be wanted by now. */
+  #finished(name: string, version: number, state: BundleState): HeldBundle | undefined {
+    if (this.#busy === name) this.#busy = undefined
+    const held = this.#held.get(name)
+    return held?.assignment.version === version && held.state === state ? held : undefined
+  }
+
   #applied(
     name: string,
     version: number,
@@ -257,9 +264,8 @@ export class Agent {
     now: Instant,
     out: (effect: AgentEffect) => void,
   ): void {
-    this.#busy = undefined
-    const held = this.#held.get(name)
-    if (!held || held.assignment.version !== version) return
+    const held = this.#finished(name, version, 'applying')
+    if (!held) return
     const failed = outcome.type === 'failed' ? [] : outcome.results.filter((result) => result.outcome === 'failed')
     const isOk = outcome.type === 'results' && failed.length === 0
     held.appliedAt = now
@@ -275,6 +281,7 @@ export class Agent {
   #proceed(now: Instant, out: (effect: AgentEffect) => void): void {
     for (const held of this.#held.values()) {
       held.look(now)
+      if (held.takeReread(now)) out({ type: 'read-manifest', content: held.assignment.manifest.digest })
       if (held.content === 'ahead' && held.isTimeToFetch(now)) {
         held.content = 'manifest'
         held.contents = [held.assignment.manifest.digest]

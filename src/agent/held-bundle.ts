@@ -3,7 +3,7 @@
  * when it is due. It knows its own state and nothing of other bundles.
  */
 import type { Digest } from '#base/digest.ts'
-import { after, instant, type Instant } from '#base/time.ts'
+import { after, earliest, instant, type Instant } from '#base/time.ts'
 import type { BundleReport, BundleState, ResourceResult } from '#facts/report.ts'
 import type { WindowState } from '#policy/model.ts'
 import { windowState } from '#policy/window.ts'
@@ -27,6 +27,8 @@ export interface BundleStatus {
 const retryMs = 60_000
 const retryMsMax = 3_600_000
 
+const unread = 'its manifest could not be read'
+
 export class HeldBundle {
   readonly assignment: Assignment
   /** `hold`: for the neighbours of a relay only, never applied here. */
@@ -42,6 +44,8 @@ export class HeldBundle {
   appliedAt: number | undefined
   results: readonly ResourceResult[]
   retryAt: Instant | undefined
+  /** While its contents are not here: when its fetch may begin, or its manifest is read again. */
+  fetchAt: Instant | undefined
   /** To be applied now, in its window or not. */
   forced = false
   window: WindowState = { open: false }
@@ -77,21 +81,58 @@ export class HeldBundle {
     const { open, opens } = this.window
     if (aheadMs === undefined || open || opens === undefined) return true
     const from = instant(opens - aheadMs)
-    this.retryAt = from > now ? from : undefined
+    this.fetchAt = from > now ? from : undefined
     return from <= now
+  }
+
+  /** Its manifest is here and could not be read, as from a disk that fails: tried again later. */
+  readLater(now: Instant): void {
+    this.reason = unread
+    this.fetchAt = after(now, retryMs)
+  }
+
+  /** Its manifest was read: these are its contents, all of them missing until they are told to be here. */
+  consistsOf(contents: readonly Digest[]): void {
+    if (this.reason === unread) this.reason = undefined
+    this.content = 'contents'
+    this.missing = new Set(contents)
+    this.contents = [this.assignment.manifest.digest, ...this.missing]
+  }
+
+  /** Whether its manifest is to be read again; true once. */
+  takeReread(now: Instant): boolean {
+    if (this.content !== 'manifest' || this.fetchAt === undefined || this.fetchAt > now) return false
+    this.fetchAt = undefined
+    return true
+  }
+
+  /** When something is due here by itself; `isFree`: nothing else keeps the engine. */
+  nextWake(isFree: boolean): Instant | undefined {
+    const window = this.purpose === 'apply' ? this.windowUntil : undefined
+    const fetch = this.content === 'ahead' || this.content === 'manifest' ? this.fetchAt : undefined
+    return earliest(window, fetch, isFree && this.#mayRetry ? this.retryAt : undefined)
   }
 
   /** A failed or blocked one whose pause is over; true once. */
   takeRetry(now: Instant): boolean {
-    const isDue = this.retryAt !== undefined && this.retryAt <= now && this.content === 'complete'
-    if (!isDue || (this.state !== 'failed' && this.state !== 'blocked')) return false
+    if (!this.#mayRetry || this.retryAt === undefined || this.retryAt > now) return false
     this.retryAt = undefined
     return true
   }
 
+  get #mayRetry(): boolean {
+    return this.content === 'complete' && (this.state === 'failed' || this.state === 'blocked')
+  }
+
+  /** Somebody at the machine asks to apply it now. What cannot be applied at this moment is not applied later for that. */
+  force(): void {
+    const canBe = this.state === 'prepared' || this.state === 'applied' || this.state === 'failed'
+    this.forced = this.purpose === 'apply' && this.prepared && canBe
+  }
+
   /** Whether it may be applied now: prepared, and its window open or somebody at the machine asked. */
   get mayApply(): boolean {
-    if (this.forced && this.prepared && this.state !== 'blocked') return true
+    if (this.forced && this.prepared) return true
     const isReady =
       this.state === 'prepared' || (this.state === 'failed' && this.prepared && this.retryAt === undefined)
     return isReady && this.window.open
