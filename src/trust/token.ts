@@ -7,7 +7,7 @@
 import { concatBytes, equalBytes, fromBase64url, fromHex, textOf, toBase64url, toHex, utf8 } from '#base/bytes.ts'
 import { canonicalJson } from '#base/canonical-json.ts'
 import { sha256, isDigest, type Digest } from '#base/digest.ts'
-import { messageOf, Refused } from '#base/errors.ts'
+import { messageOf, Misconfigured, Refused } from '#base/errors.ts'
 import { fieldsAt, GuardFailed, listAt, oneOfAt, onlyKeys, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import { day, instant, type Instant } from '#base/time.ts'
 import { readCertificate, signCertificate, type Certificate } from './certificate.ts'
@@ -61,12 +61,20 @@ const prefix = 'gvj1_'
 const textLengthMax = 8_192
 const wordPattern = /^[A-Za-z0-9._/-]{1,63}$/
 const labelsMax = 16
+/** As canonical JSON. They stand twice in a membership, which with the longest names has 1,002 bytes more and at most 2,048. */
+const labelsBytesMax = 512
 const lifetimeDefaultMs = 7 * day
 const membershipDefaultMs = 90 * day
 
-/** The token as one line, and the id by which it is revoked. */
+/** The token as one line, and the id by which it is revoked. Misconfigured TOKEN_OPTION_INVALID for more labels than a membership holds. */
 export function makeToken(order: TokenOrder): { text: string; id: string } {
   const { issuer, now, role, site, labels, meshId } = order
+  if (Object.keys(labels).length > labelsMax || canonicalJson(labels).length > labelsBytesMax)
+    throw new Misconfigured('TOKEN_OPTION_INVALID', {
+      message: `A token holds at most ${labelsMax} labels and ${labelsBytesMax} characters of them.`,
+      where: '--label',
+      next: 'Give fewer or shorter labels.',
+    })
   const key = signingKey(order.tokenSeed)
   const id = sha256(key.public).slice(0, 32)
   const expires = now + (order.lifetimeMs ?? lifetimeDefaultMs)

@@ -165,6 +165,15 @@ describe('a join token', () => {
     )
   })
 
+  it('with more labels than a membership can hold is not made', () => {
+    const labelled = (count: number, length: number): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`l${n}`, 'x'.repeat(length)]))
+    for (const labels of [labelled(17, 1), labelled(10, 60)])
+      expect(() => makeToken({ ...order, labels })).toThrow(expect.objectContaining({ code: 'TOKEN_OPTION_INVALID' }))
+    const longest = acme.token({ labels: labelled(7, 63), site: 's'.repeat(63), max: 1e9 })
+    expect(codeOf(enrol({ token: longest, device, name: 'n'.repeat(63), now }))).toBe('accepted')
+  })
+
   it('makes members in its time only, by the clock of the device', () => {
     const at =
       (time: Instant): (() => Uint8Array) =>
