@@ -5,7 +5,7 @@
 import type { Digest } from '#base/digest.ts'
 import { sha256 } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
-import { own, wholeAt } from '#base/guard.ts'
+import { own } from '#base/guard.ts'
 import type { Instant } from '#base/time.ts'
 import { documentPaths, readDocuments } from './mesh-documents.ts'
 import type { Absorbed, MetadataPack } from './metadata-pack.ts'
@@ -30,13 +30,18 @@ interface Kept<Meaning> {
   readonly meaning: Meaning
 }
 
+/** A role, and the keys that vouched for it: when these change, it must be signed by the new ones. */
+interface KeptRole extends Kept<Targets> {
+  readonly keys: RoleKeys
+}
+
 /** Files that verified, with what they say. */
 export interface State {
   readonly roots: readonly Uint8Array[]
   readonly root: Root | undefined
   readonly timestamp: Kept<Timestamp> | undefined
   readonly snapshot: Kept<Snapshot> | undefined
-  readonly roles: ReadonlyMap<string, Kept<Targets>>
+  readonly roles: ReadonlyMap<string, KeptRole>
   readonly documents: ReadonlyMap<string, Uint8Array>
 }
 
@@ -162,12 +167,19 @@ export class Draft {
       name === 'targets'
         ? root.roles.targets
         : this.state.roles.get('targets')?.meaning.delegations.find((delegation) => delegation.name === name)
-    if (before && isListed(before.bytes, listed)) return true
+    if (before && keys && isListed(before.bytes, listed)) {
+      // A key that was replaced may be a stolen one: what only it signed is not carried over into a newer set.
+      if (!sameKeys(before.keys, keys)) verifyThreshold(keys, openEnvelope(before.bytes, 'targets', name), name)
+      if (this.state.snapshot !== this.#before.snapshot) this.#fresh(before.meaning.expires, name)
+      if (before.keys !== keys) this.#keep(name, { ...before, keys })
+      return true
+    }
     if (!bytes || !keys) return false
     const envelope = this.#listedFile(bytes, listed, 'targets', name, keys)
     const next = readTargets(envelope, name)
     this.#fresh(next.expires, name)
-    this.#move({ roles: new Map(this.state.roles).set(name, { bytes, meaning: next }) })
+    this.#keep(name, { bytes, meaning: next, keys })
+    this.moved = true
     return true
   }
 
@@ -192,7 +204,7 @@ export class Draft {
     checkListed(bytes, listed, name)
     const envelope = openEnvelope(bytes, type, name)
     verifyThreshold(keys, envelope, name)
-    if (wholeAt(own(envelope.signed, 'version'), 'version', 0) !== listed.version)
+    if (own(envelope.signed, 'version') !== listed.version)
       throw new Refused('METADATA_VERSION', {
         message: `${name} has another version than the signed list says.`,
         where: name,
@@ -205,6 +217,11 @@ export class Draft {
       throw new Refused('METADATA_EXPIRED', { message: `${where} has expired, so it is not accepted as new.`, where })
   }
 
+  /** A role in its place. Whoever calls says whether the set moved by it. */
+  #keep(name: string, role: KeptRole): void {
+    this.state = { ...this.state, roles: new Map(this.state.roles).set(name, role) }
+  }
+
   #move(news: Partial<State>): void {
     this.state = { ...this.state, ...news }
     this.moved = true
@@ -212,13 +229,19 @@ export class Draft {
 }
 
 /** Whether all files belong together: each is the one that the file above it lists. */
-export function isComplete({ timestamp, snapshot, roles, documents }: State): boolean {
+export function isComplete(state: State): boolean {
+  const { timestamp, snapshot, roles } = state
   if (!timestamp || !snapshot || !isListed(snapshot.bytes, timestamp.meaning.snapshot)) return false
   for (const name of rolesNeeded) {
     const role = roles.get(name)
     const listed = snapshot.meaning.meta.get(name)
     if (!role || !listed || !isListed(role.bytes, listed)) return false
   }
+  return hasDocuments(state)
+}
+
+/** Whether the documents are the ones that the role `mesh` lists. */
+export function hasDocuments({ roles, documents }: State): boolean {
   const mesh = roles.get('mesh')?.meaning.targets
   return documentPaths.every((path) => {
     const target = mesh?.get(path)

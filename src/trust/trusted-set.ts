@@ -11,7 +11,7 @@ import type { Digest } from '#base/digest.ts'
 import { Misconfigured, Refused } from '#base/errors.ts'
 import { instant, type Instant } from '#base/time.ts'
 import { covers } from './delegation.ts'
-import { Draft, isComplete, noState, rolesNeeded, type State } from './draft.ts'
+import { Draft, hasDocuments, isComplete, noState, rolesNeeded, type State } from './draft.ts'
 import { noDocuments, readDocuments, type MeshDocuments } from './mesh-documents.ts'
 import type { Absorbed, BundleTarget, MetadataPack, Versions } from './metadata-pack.ts'
 import { bundlesOf } from './release-targets.ts'
@@ -19,6 +19,8 @@ import { UnknownSigner } from './threshold.ts'
 
 /** What is in force. */
 interface Active {
+  /** The files that say so: they stay on disk until a newer set is whole. */
+  readonly state: State
   readonly versions: Versions
   readonly bundles: readonly BundleTarget[]
   readonly documents: MeshDocuments
@@ -28,6 +30,9 @@ export class TrustedSet {
   /** SHA-256 of `1.root.json`: the name of the fleet that nobody else can take. */
   readonly meshId: Digest
   #state: State = noState
+  /** Of `#state`, kept because they are asked at every message and cost a hash over every file. */
+  #isComplete = false
+  #hasDocuments = false
   #active: Active | undefined
   /** Roles that changed with the last complete set: what an announcement must carry. */
   #changed: ReadonlySet<string> = new Set(rolesNeeded)
@@ -45,12 +50,27 @@ export class TrustedSet {
   /** A set from disk, every file verified again; what expired meanwhile stays. Misconfigured TRUST_STATE_DAMAGED where it does not verify. */
   static restore(rootDigest: Digest, pack: MetadataPack, now: Instant): TrustedSet {
     const set = new TrustedSet(rootDigest)
-    const absorbed = set.#absorb(pack, now, false)
-    if (absorbed.type === 'advanced') return set
-    throw new Misconfigured('TRUST_STATE_DAMAGED', {
-      message: `The signed metadata on disk does not verify: ${absorbed.type === 'refused' ? absorbed.message : absorbed.type}.`,
-      next: 'Restore the home from a backup, or join again; the contents in it stay good.',
-    })
+    const rooted: State[] = []
+    for (const root of pack.roots) {
+      const absorbed = set.#absorb({ ...nothing, roots: [root] }, now, false)
+      if (absorbed.type !== 'advanced') throw damaged(absorbed)
+      rooted.push(set.#state)
+    }
+    if (rooted.length === 0) throw damaged({ type: 'incomplete' })
+    if (!pack.timestamp) return set
+    // The files may be older than the newest root and signed by keys that it replaced: they stay in force until newer ones come.
+    let problem: Absorbed | undefined
+    for (const state of rooted.toReversed()) {
+      set.#become(state)
+      const absorbed = set.#absorb({ ...pack, roots: [] }, now, false)
+      if (absorbed.type === 'advanced' && absorbed.complete) {
+        const newer = pack.roots.slice(state.roots.length)
+        for (const root of newer) set.#absorb({ ...nothing, roots: [root] }, now, false)
+        return set
+      }
+      problem ??= absorbed
+    }
+    throw damaged(problem ?? { type: 'incomplete' })
   }
 
   /** Takes in what verifies and is newer. Never throws, whatever the bytes are. */
@@ -58,21 +78,14 @@ export class TrustedSet {
     return this.#absorb(pack, now, true)
   }
 
-  /** Everything there is, for disk. */
+  /** For disk: all roots, and the files of the set in force. What is still incomplete is left out, for it comes again. */
   state(): MetadataPack {
-    const { roots, timestamp, snapshot, roles, documents } = this.#state
-    return {
-      roots,
-      ...(timestamp && { timestamp: timestamp.bytes }),
-      ...(snapshot && { snapshot: snapshot.bytes }),
-      roles: new Map([...roles].map(([name, { bytes }]) => [name, bytes])),
-      documents,
-    }
+    return packOf({ ...(this.#active?.state ?? noState), roots: this.#state.roots })
   }
 
   /** What a member with these versions lacks. */
   packSince(versions: Versions): MetadataPack {
-    const all = this.state()
+    const all = packOf(this.#state)
     const isNew = (name: string): boolean => this.#state.roles.get(name)?.meaning.version !== versions.roles[name]
     return {
       roots: all.roots.slice(versions.root),
@@ -85,7 +98,7 @@ export class TrustedSet {
 
   /** The last change, for gossip: what everybody lacks who was up to date before it (trust.md §4). */
   announcement(): MetadataPack {
-    const all = this.state()
+    const all = packOf(this.#state)
     return {
       roots: [],
       ...(all.timestamp && { timestamp: all.timestamp }),
@@ -97,7 +110,7 @@ export class TrustedSet {
 
   /**
    * What we have, to be compared with others. While a newer set is incomplete its timestamp does not count, so that whoever has
-   * all of it still sees that we are behind.
+   * all of it still sees that we are behind; nor does a role `mesh` without its documents, or nobody would send these.
    */
   versions(): Versions {
     const { root, snapshot, roles } = this.#state
@@ -107,7 +120,11 @@ export class TrustedSet {
         ? (this.#state.timestamp?.meaning.version ?? 0)
         : (this.#active?.versions.timestamp ?? 0),
       snapshot: snapshot?.meaning.version ?? 0,
-      roles: Object.fromEntries([...roles].map(([name, { meaning }]) => [name, meaning.version])),
+      roles: Object.fromEntries(
+        [...roles]
+          .filter(([name]) => name !== 'mesh' || this.#hasDocuments)
+          .map(([name, { meaning }]) => [name, meaning.version]),
+      ),
     }
   }
 
@@ -118,7 +135,7 @@ export class TrustedSet {
 
   /** Whether all files belong together: timestamp, snapshot, roles and documents of one set. */
   get complete(): boolean {
-    return isComplete(this.#state)
+    return this.#isComplete
   }
 
   bundles(): readonly BundleTarget[] {
@@ -164,9 +181,15 @@ export class TrustedSet {
       draft.backToRoots()
     }
     if (!draft.moved) return outcome
-    this.#state = draft.state
-    if (isComplete(draft.state)) this.#activate()
-    return { type: 'advanced', complete: isComplete(draft.state) }
+    this.#become(draft.state)
+    if (this.complete) this.#activate()
+    return { type: 'advanced', complete: this.complete }
+  }
+
+  #become(state: State): void {
+    this.#state = state
+    this.#isComplete = isComplete(state)
+    this.#hasDocuments = hasDocuments(state)
   }
 
   #activate(): void {
@@ -178,9 +201,28 @@ export class TrustedSet {
     const bundles = roles.get('bundles')?.meaning
     const delegation = roles.get('targets')?.meaning.delegations.find(({ name }) => name === 'bundles')
     this.#active = {
+      state: this.#state,
       versions,
       bundles: bundles && delegation ? bundlesOf(bundles, (path) => covers(delegation, path)) : [],
       documents: readDocuments(documents),
     }
   }
 }
+
+const nothing: MetadataPack = { roots: [], roles: new Map(), documents: new Map() }
+
+function packOf({ roots, timestamp, snapshot, roles, documents }: State): MetadataPack {
+  return {
+    roots,
+    ...(timestamp && { timestamp: timestamp.bytes }),
+    ...(snapshot && { snapshot: snapshot.bytes }),
+    roles: new Map([...roles].map(([name, { bytes }]) => [name, bytes])),
+    documents,
+  }
+}
+
+const damaged = (absorbed: Absorbed): Misconfigured =>
+  new Misconfigured('TRUST_STATE_DAMAGED', {
+    message: `The signed metadata on disk does not verify: ${absorbed.type === 'refused' ? absorbed.message : absorbed.type}.`,
+    next: 'Restore the home from a backup, or join again; the contents in it stay good.',
+  })
