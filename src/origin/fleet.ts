@@ -2,6 +2,7 @@
  * The view over all devices, from what they reported: newest report per device, counted once. A device is listed from its
  * first hello or report on. Never trusts a number it can derive.
  */
+import { canonicalJson } from '#base/canonical-json.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
 import { instant, type Instant } from '#base/time.ts'
 import type { Finding } from '#facts/finding.ts'
@@ -25,6 +26,8 @@ export interface Device {
   readonly bundles: readonly BundleReport[]
   readonly drift: readonly Finding[]
   readonly facts: Facts | undefined
+  /** Number of the report that brought the facts. */
+  readonly factsSeq: number
 }
 
 /** More devices than this are not listed: a stolen token must not fill the origin's disk. */
@@ -48,20 +51,23 @@ export class Fleet {
     const known = this.#devices.get(membership.peer)
     if (membership.role === 'origin' || (!known && this.#devices.size >= devicesMax)) return undefined
     const device = this.#merge(membership, now, {})
-    return known && known.name === device.name && known.site === device.site ? undefined : device
+    return known && whoIs(known) === whoIs(device) ? undefined : device
   }
 
   /** A report; the entry that is to be kept, or undefined where this number was counted before. */
   reported(membership: Membership, seq: number, report: Report, now: Instant): Device | undefined {
     const known = this.#devices.get(membership.peer)
-    if ((known && seq <= known.seq) || (!known && this.#devices.size >= devicesMax)) return undefined
+    if (!known && this.#devices.size >= devicesMax) return undefined
+    // Two reports may take two ways, and the later number arrive first: the facts come only once, so they are taken all the same.
+    const facts = report.facts && seq > (known?.factsSeq ?? 0) ? { facts: report.facts, factsSeq: seq } : undefined
+    if (known && seq <= known.seq) return facts && this.#merge(membership, now, facts)
     return this.#merge(membership, now, {
       lastReport: now,
       seq,
       release: report.release,
       bundles: report.bundles,
       drift: report.drift,
-      ...(report.facts && { facts: report.facts }),
+      ...facts,
     })
   }
 
@@ -82,6 +88,7 @@ export class Fleet {
       bundles: [],
       drift: [],
       facts: undefined,
+      factsSeq: 0,
       ...known,
       peer,
       name,
@@ -96,11 +103,18 @@ export class Fleet {
   }
 }
 
+/** What a membership says of a device, and a report does not. */
+const whoIs = ({ name, site, role, labels }: Device): string => canonicalJson({ name, site, role, labels })
+
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 function deviceOf(entry: Fields): Device | undefined {
   if (typeof own(entry, 'peer') !== 'string' || typeof own(entry, 'seq') !== 'number') return undefined
   // Our own notes, written by `Fleet`; JSON leaves out what was undefined.
   const device = entry as unknown as Device
-  return { ...device, lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport) }
+  return {
+    ...device,
+    factsSeq: device.factsSeq ?? 0,
+    lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport),
+  }
 }

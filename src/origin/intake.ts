@@ -1,6 +1,6 @@
 /**
- * Reports as they reach the origin: opened, checked, counted once, receipted. A report that is not understood is receipted all the
- * same where its seal is good: sending it again would not make it better.
+ * Reports as they reach the origin: opened, checked, counted once, receipted. A report that is refused is receipted all the same,
+ * unless time may mend it: sending it again would not make it better, and whoever carries it would carry it for ever.
  */
 import { messageOf, Refused } from '#base/errors.ts'
 import { sha256, type Digest } from '#base/digest.ts'
@@ -32,6 +32,9 @@ export interface Intake {
 /** Receipts name at most this many reports; a batch is never larger (protocol params). */
 const receiptNamesMax = 128
 
+/** A device whose clock is ahead, and an issuer whose key reaches this origin later. */
+const mendable: ReadonlySet<string> = new Set(['MEMBERSHIP_NOT_YET_VALID', 'MEMBERSHIP_ISSUER_UNKNOWN'])
+
 export class ReportIntake {
   readonly #init: IntakeInit
 
@@ -60,8 +63,7 @@ export class ReportIntake {
       } catch (error) {
         if (!(error instanceof Refused)) throw error
         refused.push({ code: error.code, message: messageOf(error) })
-        // A good seal around something we do not understand: receipted, or its sender would send it for ever.
-        if (error.code === 'REPORT_INVALID') names.push(sha256(bytes))
+        if (!mendable.has(error.code)) names.push(sha256(bytes))
       }
     }
     return { changed, refused, receipt: names.length > 0 ? signReceipt(this.#init.device, names) : undefined }

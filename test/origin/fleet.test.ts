@@ -1,0 +1,108 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { after, instant } from '#base/time.ts'
+import type { Report } from '#facts/report.ts'
+import { Fleet } from '#origin/fleet.ts'
+import type { Membership } from '#trust/membership.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+
+const now = instant(Date.UTC(2026, 2, 6, 16))
+const member = (name: string, more: Partial<Membership> = {}): Membership => ({
+  peer: `12D3KooW${name}` as PeerId,
+  name,
+  site: 'berlin',
+  role: 'client',
+  labels: {},
+  token: undefined,
+  issuer: 'i',
+  expires: after(now, 1_000_000),
+  ...more,
+})
+const report = (seq: number, more: Partial<Report> = {}): Report => ({
+  v: 1,
+  seq,
+  at: now,
+  release: seq,
+  bundles: [],
+  drift: [],
+  ...more,
+})
+let fleet: Fleet
+
+beforeEach(() => {
+  fleet = new Fleet()
+})
+
+describe('the list of devices', () => {
+  it('names a device from its first hello on, though it never reported', () => {
+    const device = fleet.greeted(member('web-1'), now)
+    expect(device).toMatchObject({ name: 'web-1', firstSeen: now, lastSeen: now, lastReport: undefined, seq: 0 })
+    expect(fleet.list()).toEqual([device])
+  })
+
+  it('does not name the origin itself', () => {
+    expect(fleet.greeted(member('origin', { role: 'origin' }), now)).toBeUndefined()
+    expect(fleet.list()).toEqual([])
+  })
+
+  it('is kept on disk only when a hello said something new', () => {
+    fleet.greeted(member('web-1'), now)
+    const again = fleet.greeted(member('web-1'), after(now, 5_000))
+    const moved = fleet.greeted(member('web-1', { site: 'lyon' }), after(now, 6_000))
+    const labelled = fleet.greeted(member('web-1', { site: 'lyon', labels: { role: 'db' } }), after(now, 7_000))
+    expect([again, moved?.site, labelled?.labels]).toEqual([undefined, 'lyon', { role: 'db' }])
+    expect(fleet.list()[0]).toMatchObject({ firstSeen: now, lastSeen: after(now, 7_000) })
+  })
+
+  it('is in order of site, then name', () => {
+    for (const [name, site] of [
+      ['b', 'lyon'],
+      ['a', 'lyon'],
+      ['z', 'berlin'],
+    ] as const)
+      fleet.greeted(member(name, { site }), now)
+    expect(fleet.list().map(({ name }) => name)).toEqual(['z', 'a', 'b'])
+  })
+})
+
+describe('a report', () => {
+  it('counts once, and only if its number is higher than the last', () => {
+    expect(fleet.reported(member('web-1'), 2, report(2), now)).toMatchObject({ seq: 2, release: 2, lastReport: now })
+    expect(fleet.reported(member('web-1'), 2, report(2, { release: 9 }), now)).toBeUndefined()
+    expect(fleet.reported(member('web-1'), 1, report(1), now)).toBeUndefined()
+    expect(fleet.list()[0]?.release).toBe(2)
+  })
+
+  it('without facts leaves those that were told before', () => {
+    fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)
+    fleet.reported(member('web-1'), 2, report(2), now)
+    expect(fleet.list()[0]?.facts).toEqual({ hostname: 'x' })
+  })
+
+  it('that was overtaken by the next still brings its facts, which come only once, and nothing else', () => {
+    fleet.reported(member('web-1'), 2, report(2), now)
+    const late = fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), after(now, 5))
+    expect(late).toMatchObject({ seq: 2, release: 2, facts: { hostname: 'x' } })
+    expect(fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)).toBeUndefined()
+  })
+
+  it('that was overtaken does not bring back older facts', () => {
+    fleet.reported(member('web-1'), 3, report(3, { facts: { hostname: 'new' } }), now)
+    expect(fleet.reported(member('web-1'), 2, report(2, { facts: { hostname: 'old' } }), now)).toBeUndefined()
+    expect(fleet.list()[0]?.facts).toEqual({ hostname: 'new' })
+  })
+})
+
+describe('a list that was kept', () => {
+  it('is the same after a restart', () => {
+    fleet.greeted(member('web-1'), now)
+    fleet.reported(member('web-2'), 4, report(4, { facts: { hostname: 'x' } }), now)
+    const kept = JSON.parse(JSON.stringify(fleet.list())) as unknown[]
+    const again = Fleet.restore(kept)
+    expect(again.list()).toEqual(fleet.list())
+    expect(again.reported(member('web-2'), 4, report(4), now)).toBeUndefined()
+  })
+
+  it('is read without what is no device', () => {
+    expect(Fleet.restore([null, 5, {}, { peer: 'x' }, { peer: 'x', seq: 'y' }]).list()).toEqual([])
+  })
+})
