@@ -39,6 +39,8 @@ interface Link {
   readonly id: LinkId
   readonly ends: readonly [Place, Place]
   readonly admitted: [boolean, boolean]
+  /** Whether each end was told that it is up, and not yet that it is down. */
+  readonly up: [boolean, boolean]
   open: boolean
 }
 
@@ -93,33 +95,46 @@ export class Network {
     for (const link of this.#links.values()) if (link.ends.includes(place)) this.#end(link, 'the other side is gone')
   }
 
-  dial(from: Address, address: Address, failed: (reason: string) => void): void {
+  /** One of the two is called, `linked` once the dialler was told of the link. */
+  dial(
+    from: Address,
+    address: Address,
+    failed: (reason: string) => void,
+    linked: (link: LinkId) => void = () => {},
+  ): void {
     const a = this.#placeOf(from)
     const b = this.#places.get(plain(address))
     const latencyUs = b ? this.#latencyUs(a, b) : lanLatencyUs
     this.#after(latencyUs * connectTrips * 2, a, a, () => {
       if (!b?.up || !a.up) return failed('nobody answers')
       if (address.includes('/p2p/') && !address.endsWith(b.peer)) return failed('another peer answers')
-      const link: Link = { id: this.#nextLink++ as LinkId, ends: [a, b], admitted: [false, false], open: true }
-      this.#links.set(link.id, link)
-      a.events.linkUp(link.id, b.peer, 'out', address)
-      this.#after(latencyUs, a, b, () => link.open && b.events.linkUp(link.id, a.peer, 'in', a.address))
+      const id = this.#nextLink++ as LinkId
+      const link: Link = { id, ends: [a, b], admitted: [false, false], up: [true, false], open: true }
+      this.#links.set(id, link)
+      a.events.linkUp(id, b.peer, 'out', address)
+      linked(id)
+      this.#after(latencyUs, a, b, () => {
+        if (!link.open || !b.up) return
+        link.up[1] = true
+        b.events.linkUp(id, a.peer, 'in', a.address)
+      })
     })
   }
 
   send(from: Address, id: LinkId, bytes: Uint8Array): void {
     const link = this.#links.get(id)
-    if (!link?.open) return
+    if (!link) return
     const [a, b] = this.#sides(link, from)
-    this.#transfer(a, b, bytes.byteLength, () => link.open && b.events.message(id, bytes))
+    if (isUp(link, a)) this.#transfer(a, b, bytes.byteLength, () => isUp(link, b) && b.events.message(id, bytes))
   }
 
   close(from: Address, id: LinkId, reason: string): void {
     const link = this.#links.get(id)
-    if (!link?.open) return
+    if (!link) return
     const [a, b] = this.#sides(link, from)
+    if (!isUp(link, a)) return
+    this.#downAt(link, a, reason)
     // What was sent before is still on its way: the end travels behind it.
-    this.#after(0, a, a, () => this.#downAt(link, a, reason))
     this.#transfer(a, b, 0, () => this.#end(link, 'closed by the other side'))
   }
 
@@ -128,10 +143,12 @@ export class Network {
     if (link) link.admitted[link.ends[0].address === from ? 0 : 1] = true
   }
 
-  /** Floods to every admitted neighbour; each forwards what it accepts. Returns how many were told. */
+  /** Floods to every admitted neighbour; each forwards what it accepts. Returns how many were told: nobody, of what was told before. */
   publish(from: Address, bytes: Uint8Array): number {
     const place = this.#placeOf(from)
-    place.heard.add(sha256(bytes))
+    const name = sha256(bytes)
+    if (place.heard.has(name)) return 0
+    place.heard.add(name)
     if (this.losesGossip) return 0
     return this.#flood(place, undefined, bytes)
   }
@@ -160,7 +177,7 @@ export class Network {
   ): number {
     const link = this.#links.get(id)
     const number = this.#nextAsk++
-    if (!link?.open) {
+    if (!link || !isUp(link, this.#placeOf(from))) {
       this.#after(0, this.#placeOf(from), this.#placeOf(from), () => onEnd('failed'))
       return number
     }
@@ -168,16 +185,23 @@ export class Network {
     const asker = link.ends[0] === a ? 0 : 1
     this.#asks.set(number, { link, asker, onChunk, onEnd, ended: false })
     this.#transfer(a, b, 48, () => {
-      if (!link.open) return
+      if (!isUp(link, b)) return
       if (link.admitted[asker === 0 ? 1 : 0] && link.admitted[asker]) b.events.asked(id, number, run)
       else this.finish(number, 'NOT_ADMITTED')
     })
     return number
   }
 
+  /** No chunk comes any more; the end is told a moment later, never within this call. */
   cancel(number: number): void {
     const ask = this.#asks.get(number)
-    if (ask) this.#finishAsk(number, ask, 'cancelled')
+    if (!ask || ask.ended) return
+    ask.ended = true
+    const asker = ask.link.ends[ask.asker]
+    this.#after(0, asker, asker, () => {
+      this.#asks.delete(number)
+      ask.onEnd('cancelled')
+    })
   }
 
   /** One chunk of an ask; `sent` is called when there is room for the next, or false where the asker is gone. */
@@ -201,12 +225,12 @@ export class Network {
   #flood(place: Place, except: LinkId | undefined, bytes: Uint8Array): number {
     let told = 0
     for (const link of this.#links.values()) {
-      if (!link.open || link.id === except || !link.ends.includes(place) || !link.admitted.every(Boolean)) continue
+      if (link.id === except || !isUp(link, place) || !link.admitted.every(Boolean)) continue
       const other = link.ends[0] === place ? link.ends[1] : link.ends[0]
       told++
       this.#transfer(place, other, bytes.byteLength, () => {
         const name = sha256(bytes)
-        if (!link.open || other.heard.has(name)) return
+        if (!isUp(link, other) || other.heard.has(name)) return
         other.heard.add(name)
         if (other.events.gossip(link.id, bytes) === 'accept') this.#flood(other, link.id, bytes)
       })
@@ -228,15 +252,12 @@ export class Network {
     this.#links.delete(link.id)
   }
 
-  readonly #told = new Set<string>()
-
   #downAt(link: Link, place: Place, reason: string): void {
-    const key = `${link.id}/${place.number}`
-    if (this.#told.has(key)) return
-    this.#told.add(key)
+    const isKnown = isUp(link, place)
+    link.up[link.ends[0] === place ? 0 : 1] = false
     for (const [number, ask] of this.#asks)
       if (ask.link === link && link.ends[ask.asker] === place) this.#finishAsk(number, ask, 'failed')
-    if (place.up) place.events.linkDown(link.id, reason)
+    if (isKnown && place.up) place.events.linkDown(link.id, reason)
   }
 
   /** Queues `size` bytes on every line between two members, and returns when the last one has left the sender. */
@@ -297,5 +318,6 @@ export class Network {
   }
 }
 
+const isUp = (link: Link, place: Place): boolean => link.open && link.up[link.ends[0] === place ? 0 : 1]
 const plain = (address: Address): Address => address.replace(/\/p2p\/.*$/, '') as Address
 const addressOf = (place: Place): Address => `${place.address}/p2p/${place.peer}` as Address

@@ -58,8 +58,10 @@ export class World {
       this.events++
       next.run()
     }
+    // What was waited for came with the last event: time stands where it happened.
+    if (done()) return true
     this.#nowUs = Math.max(this.#nowUs, Math.min(untilUs, Number.MAX_SAFE_INTEGER))
-    return done()
+    return false
   }
 
   #push(event: Event): void {
