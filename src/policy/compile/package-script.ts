@@ -61,7 +61,12 @@ const apt = `  export DEBIAN_FRONTEND=noninteractive
       printf '%s %s\\n' "$(dpkg-deb -f "$file" Version)" "$file"
     done
   }
-  get() { logged apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
+  # After a power failure apt-get refuses everything until dpkg has come to its end.
+  resume() {
+    set -- "\${DPKG_ADMINDIR:-/var/lib/dpkg}"/updates/[0-9]*
+    [ ! -e "$1" ] || quiet dpkg --force-confdef --force-confold --configure -a
+  }
+  get() { resume; logged apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
   add() { if [ $relation = eq ]; then get install --allow-downgrades -- "$1"; else get install -- "$1"; fi; }
   remove() { get remove -- "$name"; }`
 
@@ -72,7 +77,7 @@ const zypper = `  installed() { quiet rpm -q -- "$name" && rpm -q --qf '%{VERSIO
       *) return 1 ;;
     esac
   }
-  offered() { zypper --non-interactive info -- "$name" 2>/dev/null | sed -n 's/^Version *: *//p' | head -n 1; }
+  offered() { zypper --non-interactive --no-refresh info -- "$name" 2>/dev/null | sed -n 's/^Version *: *//p' | head -n 1; }
   refresh() { quiet timeout 120 zypper --non-interactive refresh; }
   carried() {
     for file in "$bundle"/packages/*.rpm; do

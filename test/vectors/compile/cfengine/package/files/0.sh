@@ -41,7 +41,12 @@ apt)
       printf '%s %s\n' "$(dpkg-deb -f "$file" Version)" "$file"
     done
   }
-  get() { logged apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
+  # After a power failure apt-get refuses everything until dpkg has come to its end.
+  resume() {
+    set -- "${DPKG_ADMINDIR:-/var/lib/dpkg}"/updates/[0-9]*
+    [ ! -e "$1" ] || quiet dpkg --force-confdef --force-confold --configure -a
+  }
+  get() { resume; logged apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
   add() { if [ $relation = eq ]; then get install --allow-downgrades -- "$1"; else get install -- "$1"; fi; }
   remove() { get remove -- "$name"; }
   ;;
@@ -53,7 +58,7 @@ zypper)
       *) return 1 ;;
     esac
   }
-  offered() { zypper --non-interactive info -- "$name" 2>/dev/null | sed -n 's/^Version *: *//p' | head -n 1; }
+  offered() { zypper --non-interactive --no-refresh info -- "$name" 2>/dev/null | sed -n 's/^Version *: *//p' | head -n 1; }
   refresh() { quiet timeout 120 zypper --non-interactive refresh; }
   carried() {
     for file in "$bundle"/packages/*.rpm; do
