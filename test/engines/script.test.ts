@@ -3,9 +3,9 @@
  * here are played by stubs in a PATH of their own; apt-get and dpkg are real where they are, over a root of their own.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { programFolders, runCommand } from '#engines/command.ts'
 import { scriptOf, type ScriptResource } from '#policy/compile/script.ts'
 import type { PackageResource } from '#policy/model.ts'
@@ -103,7 +103,7 @@ esac`,
     expect(await run(nginx({ version: '>=1.22' }), 'observe')).toBe('repaired, seen: 1.20-1')
     expect(await run(nginx({ state: 'absent' }), 'observe')).toBe('repaired, seen: 1.20-1')
     expect(await run(nginx({ state: 'latest' }), 'observe')).toBe('repaired, seen: 1.20-1')
-    expect(await calls()).not.toMatch(/install|remove|refresh/)
+    expect(await calls()).not.toMatch(/install|remove| refresh/)
   })
 })
 
@@ -213,10 +213,45 @@ describe.skipIf(!apt)('a package over apt-get (needs apt and dpkg: apt-get insta
     expect(await run(sample({ state: 'absent' }))).toBe('kept')
   })
 
+  it('is installed where the power failed in an earlier run of dpkg', async () => {
+    await carry('1.0')
+    const updates = join(folder, 'root/var/lib/dpkg/updates')
+    await writeFile(
+      join(updates, '0001'),
+      'Package: other\nStatus: install ok unpacked\nArchitecture: all\nVersion: 1\nMaintainer: x <x@example.org>\nDescription: x\n',
+    )
+    await writeFile(join(folder, 'root/var/lib/dpkg/info/other.list'), '/.\n')
+    expect(await run(sample())).toBe('repaired')
+    expect(await readdir(updates)).toEqual([])
+  })
+
   it('that nobody has fails, and says what is there', async () => {
     expect(await run(sample())).toMatch(/^failed, failed: it is not installed, install ended with \d+$/)
     await carry('1.0')
     expect(await run(sample({ version: '>=2' }))).toMatch(/^failed, failed: it is not installed/)
+  })
+})
+
+describe('a process', () => {
+  const process = { kind: 'process' as const, state: 'absent' as const }
+
+  it('is never the program itself or a shell of it, whatever its own words are', async () => {
+    // The path of the program, as that of a bundle, holds these words; no other process does.
+    for (const match of [basename(folder), `${basename(folder)}/script\\.sh apply$`])
+      expect(await run({ ...process, match })).toBe('kept')
+    for (const match of [basename(folder), '^ps -eo pid=,ppid=,args=$'])
+      expect(await run({ ...process, match, state: 'running' }, 'observe')).toBe('repaired, seen: not running')
+  })
+
+  it('with a pattern that grep does not understand fails, in place of being absent', async () => {
+    expect(await run({ ...process, match: '(?<=a*)b' })).toMatch(/^failed, failed: grep -P does not understand/)
+  })
+
+  it('that ends as soon as it was started fails', async () => {
+    const start = 'sleep 0.1; : grapevine-short-lived'
+    expect(await run({ kind: 'process', match: 'grapevine-short-lived', state: 'running', start })).toBe(
+      'failed, failed: started, but it does not run',
+    )
   })
 })
 

@@ -69,29 +69,34 @@ failed "it is $(running && echo running || echo stopped), $(enabled && echo enab
 
 /** A pattern that would match us matches the agent too: the program and those above it are never counted. */
 function processShell({ match, state, start }: ProcessResource): string {
-  const find = `pattern=${shellWord(match)}\n${processFunctions}`
+  const find = `pattern=${shellWord(match)}\n${processFunctions}\nlook`
   if (state === 'absent')
     return `${find}
-pids=$(matching)
 [ -n "$pids" ] || kept
 drift "running as $(echo $pids)"
 quiet kill -TERM $pids
 waited=0
-while pids=$(matching) && [ -n "$pids" ] && [ $waited -lt 25 ]; do sleep 0.2; waited=$((waited + 1)); done
-[ -z "$pids" ] || { quiet kill -KILL $pids; sleep 0.2; pids=$(matching); }
+while look && [ -n "$pids" ] && [ $waited -lt 25 ]; do sleep 0.2; waited=$((waited + 1)); done
+[ -z "$pids" ] || { quiet kill -KILL $pids; sleep 0.2; look; }
 [ -z "$pids" ] && repaired
 failed "still running as $(echo $pids)"
 `
   return `${find}
-[ -n "$(matching)" ] && kept
+[ -n "$pids" ] && kept
 drift 'not running'
 ${
   start === undefined
     ? `failed 'not running, and the policy does not say how to start it'`
     : `setsid sh -c ${shellWord(start)} >/dev/null 2>&1 </dev/null &
-waited=0
-until [ -n "$(matching)" ] || [ $waited -ge 25 ]; do sleep 0.2; waited=$((waited + 1)); done
-[ -n "$(matching)" ] && repaired
+# Seen twice: the shell that starts it has its words too.
+seen=0 waited=0
+while [ $seen -lt 2 ] && [ $waited -lt 25 ]; do
+  sleep 0.2
+  waited=$((waited + 1))
+  look
+  if [ -n "$pids" ]; then seen=$((seen + 1)); else seen=0; fi
+done
+[ $seen -ge 2 ] && repaired
 failed 'started, but it does not run'`
 }
 `
@@ -161,18 +166,21 @@ change() {
   esac
 }`
 
-const processFunctions = `matching() {
-  seen=$(ps -eo pid=,ppid=,args=)
-  ours=" $$ 1 "
-  above=$PPID
-  while [ -n "$above" ] && [ "$above" -gt 1 ]; do
-    ours="$ours$above "
-    above=$(printf '%s\\n' "$seen" | awk -v pid="$above" '$1 == pid { print $2; exit }')
-  done
-  printf '%s\\n' "$seen" | sed 's/^ *[0-9]* *[0-9]* *//' | grep -nP -e "$pattern" | cut -d: -f1 | while read -r at; do
-    printf '%s\\n' "$seen" | awk -v at="$at" -v ours="$ours" -v ps="ps -eo pid=,ppid=,args=" '
-      NR == at && !index(ours, " " $1 " ") && !index($0, ps) { print $1; exit }'
-  done
+/** Into pids. The table is taken without a subshell around ps; a shell of ours is known by our own words, which name the bundle. */
+const processFunctions = `table=$(mktemp "\${GRAPEVINE_SCRATCH:-/tmp}/processes.XXXXXX") || failed 'no room for the list of processes'
+trap 'rm -f "$table"' EXIT
+look() {
+  ps -eo pid=,ppid=,args= >"$table"
+  rows=$(sed 's/^ *[0-9]* *[0-9]* *//' "$table" | grep -nP -e "$pattern")
+  [ $? -le 1 ] || failed 'grep -P does not understand the pattern'
+  pids=$(printf '%s\\n' "$rows" | cut -d: -f1 | awk -v self=$$ -v ps="ps -eo pid=,ppid=,args=" '
+    NR == FNR { matching[$1]; next }
+    { row = ++rows; pid[row] = $1; above[$1] = $2; sub(/^ *[0-9]+ +[0-9]+ +/, ""); words[row] = $0; if (pid[row] == self) own = $0 }
+    END {
+      for (at = self; at > 1; at = above[at]) ours[at]
+      for (row = 1; row <= rows; row++)
+        if (row in matching && pid[row] > 1 && !(pid[row] in ours) && words[row] != own && words[row] != ps) print pid[row]
+    }' - "$table")
 }`
 
 const rebootFunctions = `reboot_soon() {

@@ -19,23 +19,32 @@ logged() {
   return $code
 }
 pattern='^app'
-matching() {
-  seen=$(ps -eo pid=,ppid=,args=)
-  ours=" $$ 1 "
-  above=$PPID
-  while [ -n "$above" ] && [ "$above" -gt 1 ]; do
-    ours="$ours$above "
-    above=$(printf '%s\n' "$seen" | awk -v pid="$above" '$1 == pid { print $2; exit }')
-  done
-  printf '%s\n' "$seen" | sed 's/^ *[0-9]* *[0-9]* *//' | grep -nP -e "$pattern" | cut -d: -f1 | while read -r at; do
-    printf '%s\n' "$seen" | awk -v at="$at" -v ours="$ours" -v ps="ps -eo pid=,ppid=,args=" '
-      NR == at && !index(ours, " " $1 " ") && !index($0, ps) { print $1; exit }'
-  done
+table=$(mktemp "${GRAPEVINE_SCRATCH:-/tmp}/processes.XXXXXX") || failed 'no room for the list of processes'
+trap 'rm -f "$table"' EXIT
+look() {
+  ps -eo pid=,ppid=,args= >"$table"
+  rows=$(sed 's/^ *[0-9]* *[0-9]* *//' "$table" | grep -nP -e "$pattern")
+  [ $? -le 1 ] || failed 'grep -P does not understand the pattern'
+  pids=$(printf '%s\n' "$rows" | cut -d: -f1 | awk -v self=$$ -v ps="ps -eo pid=,ppid=,args=" '
+    NR == FNR { matching[$1]; next }
+    { row = ++rows; pid[row] = $1; above[$1] = $2; sub(/^ *[0-9]+ +[0-9]+ +/, ""); words[row] = $0; if (pid[row] == self) own = $0 }
+    END {
+      for (at = self; at > 1; at = above[at]) ours[at]
+      for (row = 1; row <= rows; row++)
+        if (row in matching && pid[row] > 1 && !(pid[row] in ours) && words[row] != own && words[row] != ps) print pid[row]
+    }' - "$table")
 }
-[ -n "$(matching)" ] && kept
+look
+[ -n "$pids" ] && kept
 drift 'not running'
 setsid sh -c 'app --daemon' >/dev/null 2>&1 </dev/null &
-waited=0
-until [ -n "$(matching)" ] || [ $waited -ge 25 ]; do sleep 0.2; waited=$((waited + 1)); done
-[ -n "$(matching)" ] && repaired
+# Seen twice: the shell that starts it has its words too.
+seen=0 waited=0
+while [ $seen -lt 2 ] && [ $waited -lt 25 ]; do
+  sleep 0.2
+  waited=$((waited + 1))
+  look
+  if [ -n "$pids" ]; then seen=$((seen + 1)); else seen=0; fi
+done
+[ $seen -ge 2 ] && repaired
 failed 'started, but it does not run'
