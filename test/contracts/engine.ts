@@ -3,7 +3,7 @@
  * Paths of the device lie below `root`, a scratch folder that is `/` for an engine that has one.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Engine, EngineRun } from '#engines/engine.ts'
@@ -202,6 +202,17 @@ export function engineContract(
       expect(await outcomes(run)).toEqual(['repaired', 'repaired'])
       expect(await scratch.state()).toEqual(['append 644 a\nk=1\n', 'both 644 other\nk=1\n'])
       expect(await outcomes(run)).toEqual(['kept', 'kept'])
+    })
+
+    it('edits a line through a link: the link stays, and the other file keeps its mode', async () => {
+      const real = join(scratch.folder, 'real')
+      await writeFile(real, 'k=2\n', { mode: 0o600 })
+      await symlink(real, join(scratch.root, 'link'))
+      const run = await scratch.compiled(engine, [{ kind: 'line', path: at('/link'), line: 'k=1', match: '^k=' }])
+      expect(await outcomes(run)).toEqual(['repaired'])
+      expect(await readlink(join(scratch.root, 'link'))).toBe(real)
+      expect([await readFile(real, 'utf8'), (await stat(real)).mode & 0o777]).toEqual(['k=1\n', 0o600])
+      expect(await outcomes(run)).toEqual(['kept'])
     })
 
     it('takes no text of a policy for its own language', async () => {

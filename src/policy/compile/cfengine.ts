@@ -11,7 +11,7 @@
  */
 import { unreachable } from '#base/assert.ts'
 import { Negative } from '#base/errors.ts'
-import { cfPattern, cfText, literalPattern, pathFault } from './quote.ts'
+import { cfPattern, cfText, literalPattern, pathFault, patternTraps } from './quote.ts'
 import { resourceList } from './resource-list.ts'
 import { scriptOf } from './script.ts'
 import type { Compiler } from './compiler.ts'
@@ -117,7 +117,8 @@ function linePart(resource: LineResource, index: number): Part {
   const pattern = match === undefined ? undefined : cfPattern(match)
   return {
     promises: bundleOf(index, resource.id, {
-      classes: [newClass(index, path)],
+      // Through a link it is the other file that is edited, and CFEngine cannot set the mode of a link.
+      classes: [`"r${index}_new" not => fileexists(${cfText(path)});`],
       files: [...folders(foldersAbove(path), index), ...withMode(index, path, edit, {})],
       bodies: `${accessBody(index, {}, '644')}${editBundle(index, line, pattern)}`,
     }),
@@ -245,7 +246,7 @@ function faultOf(resource: Resource | RenderedResource): string | undefined {
 }
 
 const patternFault = (pattern: string): string =>
-  `"${pattern}" is no pattern in CFEngine: write it without \\u, [] and [^].`
+  `"${pattern}" means something else in CFEngine: write it without ${patternTraps}.`
 
 /** CFEngine cuts or refuses strings above 4096 bytes; escapes may triple a text. */
 const lineLengthMax = 1000

@@ -24,33 +24,43 @@ export function literalPattern(text: string): string {
     .replaceAll('@', String.raw`\x40`)
 }
 
+/** What JavaScript and PCRE read differently, or PCRE refuses, for a message. */
+export const patternTraps = String.raw`[], [^], [.x.], lookbehind, letters after a backslash but bBcdDfnrsStvwWx, and letters beyond ASCII in []`
+
 /**
  * The same pattern (policies are written for JavaScript, engines read PCRE) such that no `$(`, `${`, `@(` or `@{` is in it; undefined
- * where the two dialects differ: `\u`, and the classes `[]` and `[^]`.
+ * where it holds one of `patternTraps`. PCRE in CFEngine sees bytes: a letter of several is one unit for what follows it.
  */
 export function cfPattern(pattern: string): string | undefined {
   let result = ''
   let inClass = false
-  for (let at = 0; at < pattern.length; at += 1) {
-    const sign = pattern.charAt(at)
-    const next = pattern.charAt(at + 1)
+  const signs = Array.from(pattern)
+  for (let at = 0; at < signs.length; at += 1) {
+    const sign = signs[at] ?? ''
+    const next = signs[at + 1] ?? ''
+    if (sign > '\x7f' && inClass) return undefined
     if (sign === '\\') {
-      if (next === 'u') return undefined
+      if (next > '\x7f' || /(?![bBcdDfknrsStvwWx])[A-Za-z]/.test(next)) return undefined
       result += next === '$' ? String.raw`\x24` : next === '@' ? String.raw`\x40` : `\\${next}`
       at += 1
-    } else if (sign === '@') result += String.raw`\x40`
+    } else if (sign > '\x7f') result += `(?:${sign})`
+    else if (sign === '@') result += String.raw`\x40`
     else if (sign === '$' && inClass) result += String.raw`\x24`
     else if (sign === '$' && (next === '(' || next === '{')) result += '$(?:)'
     else {
-      if (sign === '[' && !inClass) {
-        if (/^\[\^?\]/.test(pattern.slice(at))) return undefined
-        inClass = true
-      } else if (sign === ']') inClass = false
+      if (sign === '[' && (inClass ? /[.=]/.test(next) : startsEmptyClass(signs, at))) return undefined
+      if (sign === '(' && !inClass && next === '?' && signs[at + 2] === '<' && /[=!]/.test(signs[at + 3] ?? ''))
+        return undefined
+      if (sign === '[') inClass = true
+      else if (sign === ']') inClass = false
       result += sign
     }
   }
   return result
 }
+
+const startsEmptyClass = (signs: readonly string[], at: number): boolean =>
+  /^\[\^?\]/.test(signs.slice(at, at + 3).join(''))
 
 /** Why a path cannot be said in CFEngine, or undefined. */
 export function pathFault(path: string): string | undefined {

@@ -65,9 +65,20 @@ describe('a pattern', () => {
       expect(new RegExp(wanted).test(text)).toBe(new RegExp(pattern).test(text))
   })
 
-  it.each(['\\u0041', '[]', 'a[^]b'])('%s, which PCRE reads otherwise, has none', (pattern) => {
-    expect(cfPattern(pattern)).toBeUndefined()
+  it.each([
+    ['ü+', '(?:ü)+'],
+    ['[[:space:]]', '[[:space:]]'],
+    ['(?<n>a)\\k<n>', '(?<n>a)\\k<n>'],
+  ])('%s becomes %s for bytes', (pattern, wanted) => {
+    expect(cfPattern(pattern)).toBe(wanted)
   })
+
+  it.each(['\\u0041', '[]', 'a[^]b', '\\Qa', '\\p{L}', '[ü]', '[\\ü]', '(?<=a*)b', '(?<!a)b', '[[.x.]]'])(
+    '%s, which PCRE reads otherwise, has none',
+    (pattern) => {
+      expect(cfPattern(pattern)).toBeUndefined()
+    },
+  )
 })
 
 describe('a path', () => {
