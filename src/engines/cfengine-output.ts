@@ -65,8 +65,11 @@ export function lastWord(run: ResourceRun, word: 'failed' | 'skipped' | 'seen'):
   return line?.slice(word.length + 2)
 }
 
-export const cut = (text: string): string =>
-  text.length > reasonLengthMax ? `${text.slice(0, reasonLengthMax - 1)}…` : text
+/** At most `reasonLengthMax` characters; programs print what they like, and none of it may steer the terminal of a reader. */
+export function cut(text: string): string {
+  const clean = text.replaceAll(/\p{Cc}+/gu, ' ')
+  return clean.length > reasonLengthMax ? `${clean.slice(0, reasonLengthMax - 1)}…` : clean
+}
 
 /** Lines that come beside every failure and say nothing; the first comes even where all went well. */
 const noise =
@@ -80,6 +83,8 @@ class Section implements ResourceRun {
   readonly #words = new Set<string>()
 
   get outcome(): ResourceRun['outcome'] {
+    // cf-agent goes on without the pattern, and calls what it did then repaired.
+    if (this.errors.some((error) => error.startsWith('Regular expression error'))) return 'failed'
     return (['failed', 'repaired', 'kept'] as const).find((word) => this.#words.has(word))
   }
 

@@ -16,6 +16,7 @@ import type { ResourceResult } from '#facts/report.ts'
 import { resourceListFile, type ListedResource, type ResourceList } from '#policy/compile/resource-list.ts'
 import { cut, errorsIn, failureOf, lastWord, readRun, type ResourceRun } from './cfengine-output.ts'
 import { programFolders, runCommand, type CommandResult } from './command.ts'
+import { endOrphans } from './orphans.ts'
 import type { Engine, EngineRun } from './engine.ts'
 
 const outputBytesMax = 8_388_608
@@ -97,8 +98,10 @@ export class CfengineEngine implements Engine {
     const { raw } = list ?? (await readList(run))
     const policy = raw === null ? join(run.directory, 'policy.cf') : join(run.bundle, raw)
     const beside = dirname(run.bundle)
+    // cf-agent has its policy validated through a shell; where that fails it goes on with the failsafe policy.
+    if (/["$`]/.test(beside + policy)) throw failed(policy, 'CFEngine takes no " $ or ` in the path of a policy')
     await removeStale(beside)
-    const path = await mkdtemp(join(beside, `.cfengine-${process.pid}-`))
+    const path = await mkdtemp(join(beside, ownPrefix))
     try {
       await mkdir(join(path, 'bin'))
       await symlink(programs.agent, join(path, 'bin', 'cf-agent'))
@@ -192,11 +195,17 @@ async function find(program: string, places: readonly string[]): Promise<string 
   return undefined
 }
 
-/** A home has one owner, so the work folders of other processes are those of a daemon that was killed. */
+const workPrefix = '.cfengine-'
+/** Of this process and no earlier one: in a container a daemon may have the same number each time. */
+const ownPrefix = `${workPrefix}${process.pid}-${Math.trunc(performance.timeOrigin).toString(36)}-`
+
+/** A home has one owner, so work folders that are not ours are those of a daemon that was killed, and cf-agent may still run in them. */
 async function removeStale(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
-    const pid = /^\.cfengine-(\d+)-/.exec(name)?.[1]
-    if (pid !== undefined && Number(pid) !== process.pid) await rm(join(folder, name), { recursive: true, force: true })
+    if (!name.startsWith(workPrefix) || name.startsWith(ownPrefix)) continue
+    const path = join(folder, name)
+    await endOrphans('cf-agent', `CFENGINE_TEST_OVERRIDE_WORKDIR=${path}`)
+    await rm(path, { recursive: true, force: true })
   }
 }
 

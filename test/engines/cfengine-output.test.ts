@@ -49,6 +49,17 @@ describe('the output of cf-agent', () => {
     expect(failureOf(long)).toMatch(/^exit code 3: y+$/)
   })
 
+  it('steers no terminal, whatever a program prints', () => {
+    const run = one('Q: "...sh": \u001b[2J\u0007gone\u009b', 'Q: "...sh": failed: exit code 3', 'R: GRAPEVINE 0 failed')
+    expect(failureOf(run)).toBe('exit code 3:  [2J gone ')
+  })
+
+  it('is a failure where cf-agent went on without a pattern', () => {
+    const run = one('   error: Regular expression error: pcre_compile() x', 'R: GRAPEVINE 0 repaired')
+    expect(run.outcome).toBe('failed')
+    expect(failureOf(run)).toBe('Regular expression error: pcre_compile() x')
+  })
+
   it('leaves out what comes beside every error', () => {
     expect(
       errorsIn(

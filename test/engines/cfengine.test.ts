@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readFile, readdir, lstat, writeFile, mkdir } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, readFile, readdir, lstat, writeFile, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { CfengineEngine } from '#engines/cfengine.ts'
@@ -229,6 +231,26 @@ describe.skipIf(!installed)('CFEngine (needs cf-agent: apt-get install cfengine3
     await mkdir(join(dirname(scratch.bundle), '.cfengine-1-dead', 'state'), { recursive: true })
     await engine.check(await scratch.compiled(engine, [{ kind: 'directory', path: at('d') }]))
     expect(await leftovers()).toEqual([])
+  })
+
+  it('ends a cf-agent that a killed daemon left running before it begins', async () => {
+    const stale = join(dirname(scratch.bundle), '.cfengine-1-dead')
+    await mkdir(stale)
+    await symlink('/bin/sleep', at('cf-agent'))
+    const left = spawn(at('cf-agent'), ['60'], { detached: true, env: { CFENGINE_TEST_OVERRIDE_WORKDIR: stale } })
+    await once(left, 'spawn')
+    await engine.apply(await scratch.compiled(engine, [{ kind: 'directory', path: at('d') }]))
+    expect(await gone(left.pid ?? 0)).toBe(true)
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('begins nothing below a path that CFEngine would give to a shell', async () => {
+    const bundle = join(scratch.folder, 'a $(touch owned)', '1')
+    await cp(scratch.bundle, bundle, { recursive: true })
+    const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('d') }])
+    await expect(engine.check({ ...run, bundle })).rejects.toMatchObject({ code: 'ENGINE_FAILED' })
+    await expect(engine.apply({ ...run, bundle })).rejects.toMatchObject({ code: 'ENGINE_FAILED' })
+    expect(await readdir(dirname(bundle))).toEqual(['1'])
   })
 
   it('runs side by side for members on one machine', async () => {
