@@ -318,6 +318,8 @@ export class Network {
   }
 }
 
-const isUp = (link: Link, place: Place): boolean => link.open && link.up[link.ends[0] === place ? 0 : 1]
+/** Whether a place is at an end of the link, was told that it is up, and not yet that it is down. */
+const isUp = ({ open, ends, up }: Link, place: Place): boolean =>
+  open && up.some((told, at) => told && ends[at] === place)
 const plain = (address: Address): Address => address.replace(/\/p2p\/.*$/, '') as Address
 const addressOf = (place: Place): Address => `${place.address}/p2p/${place.peer}` as Address

@@ -98,6 +98,21 @@ describe('a line', () => {
   })
 })
 
+describe('gossip', () => {
+  it('crosses each link once, and only links of members that have it', () => {
+    const [a, b, c, d] = [enter(1, 'berlin'), enter(2, 'berlin'), enter(3, 'lyon'), enter(4, 'lyon')]
+    link(a, b)
+    link(b, c)
+    link(c, d)
+    const before = network.uplinkBytes.get('berlin')?.upBytes ?? 0
+    network.publish(a.address, new Uint8Array(500))
+    world.run(world.nowUs + 1_000_000)
+    expect([b, c, d].map(({ events }) => events.gossips.length)).toEqual([1, 1, 1])
+    expect((network.uplinkBytes.get('berlin')?.upBytes ?? 0) - before).toBe(500)
+    expect(network.uplinkBytes.get('berlin')?.downBytes ?? 0).toBe(0)
+  })
+})
+
 describe('the LAN', () => {
   it('lets members of one site hear of each other, and nobody else', () => {
     const [a, b, c] = [enter(1, 'berlin'), enter(2, 'berlin'), enter(3, 'lyon')]
