@@ -134,7 +134,8 @@ export class Effects {
       case 'save-device':
         return this.#start(this.#init.keepers.saveDevice(effect.device))
       case 'journal':
-        this.#journal = this.#journal.then(() => this.#init.keepers.appendJournal(effect.entry))
+        // A failed write, such as on a full disk, must not fail all later ones.
+        this.#journal = this.#journal.catch(() => {}).then(() => this.#init.keepers.appendJournal(effect.entry))
         return this.#start(this.#journal)
       case 'seal':
         return this.#start(this.#seal(effect.seq, effect.body))

@@ -104,6 +104,7 @@ export class Session {
       store,
       engines: enginesOf(config),
       facts: () => this.facts(),
+      labels: member.protocol.self.membership.labels,
       timeoutMs: durationOf(config.engine.timeout, 'engine.timeout'),
     })
     this.effects = new Effects({

@@ -22,6 +22,8 @@ export interface WorkshopInit {
   readonly store: FileStore
   readonly engines: readonly Engine[]
   readonly facts: () => Facts
+  /** Of the device's membership: `labels.*` in templates. */
+  readonly labels: Readonly<Record<string, string>>
   readonly timeoutMs: number
 }
 
@@ -84,6 +86,7 @@ export class Workshop {
       policy,
       bundle: folder,
       facts: this.#init.facts(),
+      labels: this.#init.labels,
       text: (path) => files.text(path) ?? '',
     })
     const compiler = compilerFor(engine.name)

@@ -28,7 +28,14 @@ afterEach(async () => {
 })
 
 const workshop = (engines: readonly Engine[] = [new PretendEngine(join(folder, 'root'))]): Workshop =>
-  new Workshop({ home, store, engines, facts: () => ({ hostname: 'web-01' }), timeoutMs: 10_000 })
+  new Workshop({
+    home,
+    store,
+    engines,
+    facts: () => ({ hostname: 'web-01' }),
+    labels: { role: 'web' },
+    timeoutMs: 10_000,
+  })
 
 /** Packs a policy as `publish` does; the digest of its manifest. */
 async function packed(files: Readonly<Record<string, string>>): Promise<Digest> {
@@ -42,7 +49,7 @@ async function packed(files: Readonly<Record<string, string>>): Promise<Digest> 
 }
 
 const policy = 'policy: web\nresources:\n  - file: { path: /etc/motd, template: motd.mustache }\n'
-const good = { 'policy.yaml': policy, 'files/motd.mustache': 'I am {{facts.hostname}}\n' }
+const good = { 'policy.yaml': policy, 'files/motd.mustache': 'I am {{facts.hostname}}, {{labels.role}}\n' }
 
 describe('preparing and applying', () => {
   it('makes a read-only folder with the policy, its files and what the engine takes, and applies from it', async () => {
@@ -52,7 +59,7 @@ describe('preparing and applying', () => {
     expect(await readFile(join(current, 'policy.yaml'), 'utf8')).toBe(policy)
     expect((await stat(join(current, 'files/motd.mustache'))).mode & 0o777).toBe(0o444)
     expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'repaired' }] })
-    expect(await readFile(join(folder, 'root/etc/motd'), 'utf8')).toBe('I am web-01\n')
+    expect(await readFile(join(folder, 'root/etc/motd'), 'utf8')).toBe('I am web-01, web\n')
     expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'kept' }] })
   })
 

@@ -22,11 +22,12 @@ export const cfengineCompiler: Compiler = {
   compile(rendered) {
     if (rendered.policy.raw) return [resourceList(rendered)]
     const parts = rendered.resources.map((resource, index) => partOf(resource, index, rendered))
-    const sequence = parts.map((_, index) => `begin("${index}"), "r${index}"`).join(', ')
+    // Never empty: cf-agent would look for a bundle called main, and fall into its failsafe policy.
+    const sequence = parts.map((_, index) => `begin("${index}"), "r${index}"`).join(', ') || '"nothing"'
     const policy = [
       `body common control { bundlesequence => { ${sequence} }; }`,
       head,
-      ...parts.map((part) => part.promises),
+      ...(parts.length > 0 ? parts.map((part) => part.promises) : ['bundle agent nothing { }']),
     ]
     return [
       { path: 'policy.cf', mode: 0o600, text: `${policy.join('\n')}\n` },
