@@ -42,7 +42,7 @@ export const settleMsMax = 800
 export const volunteerMsMax = 400
 /** An uplink member without a link outside for this long stops suppressing the others. */
 export const reachMs = 10_000
-/** A volunteer that found nobody outside waits this long, doubling to the maximum, before it tries again. */
+/** A volunteer that found nobody outside waits this long, doubling to `redialMsMax` a member, at most to the maximum, before it tries again. */
 export const volunteerAgainMs = 15_000
 export const volunteerAgainMsMax = 600_000
 

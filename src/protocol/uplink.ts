@@ -3,14 +3,22 @@
  * what its neighbours say, and a disagreement costs a duplicate chunk, never correctness.
  *
  *   settling ──settle time──▶ waiting ──nobody acts, after a random delay──▶ acting
- *   acting ──no link outside for reachMs, or better ones act──▶ waiting
+ *   acting ──no link outside for reachMs while others could try, or better ones act──▶ waiting
  *
  * A relay acts from the start and never stops seeking the outside; the origin is the outside.
  */
 import { after, earliest, instant, type Instant } from '#base/time.ts'
 import type { Digest } from '#base/digest.ts'
 import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
-import { reachMs, settleMsMax, settleMsMin, volunteerAgainMs, volunteerAgainMsMax, volunteerMsMax } from './params.ts'
+import {
+  reachMs,
+  redialMsMax,
+  settleMsMax,
+  settleMsMin,
+  volunteerAgainMs,
+  volunteerAgainMsMax,
+  volunteerMsMax,
+} from './params.ts'
 
 type State =
   | { readonly type: 'settling'; readonly until: Instant }
@@ -94,7 +102,8 @@ export class Uplink {
     if (this.#self.membership.role === 'origin') return undefined
     if (this.#state.type === 'settling') return this.#state.until
     if (this.#state.type === 'waiting') return earliest(this.#state.volunteerAt, this.#nextGivenUp())
-    return this.#lostAt === undefined ? undefined : after(this.#lostAt, reachMs)
+    const isPatient = this.#self.membership.role === 'client' && this.#isAlone()
+    return this.#lostAt === undefined || isPatient ? undefined : after(this.#lostAt, reachMs)
   }
 
   #updateRelay(turn: Turn, reach: boolean): void {
@@ -113,12 +122,14 @@ export class Uplink {
           theirs && (membership?.role !== 'client' || !reach || peer < this.#self.peer),
       )
       const relayed = better.some(({ membership }) => membership?.role !== 'client')
-      const hopeless = this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
+      // Alone there is nobody to make room for: whoever pauses then only finds a returned origin later.
+      const hopeless = !this.#isAlone() && this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
       if (relayed || better.length > 0 || hopeless) this.#stepDown(turn, hopeless && better.length === 0)
       return
     }
     if (others.length > 0) this.#state = { type: 'waiting', volunteerAt: undefined }
-    else if (state.type !== 'waiting' || state.volunteerAt === undefined) {
+    else if (state.type !== 'waiting' || state.volunteerAt === undefined || this.#isLeftAlone(state.volunteerAt)) {
+      this.#notBefore = this.#isAlone() ? undefined : this.#notBefore
       const at = after(turn.now, this.#self.random.between(0, volunteerMsMax))
       this.#state = { type: 'waiting', volunteerAt: this.#notBefore && this.#notBefore > at ? this.#notBefore : at }
     } else if (state.volunteerAt <= turn.now) {
@@ -129,11 +140,22 @@ export class Uplink {
     if (others.length > 0) this.#leaveOutside(turn)
   }
 
+  /** Whether the pause that was to let others try has lost its reason. */
+  #isLeftAlone(volunteerAt: Instant): boolean {
+    return this.#isAlone() && volunteerAt === this.#notBefore
+  }
+
+  #isAlone(): boolean {
+    return this.#neighbours.list('inside').length === 0
+  }
+
   #stepDown(turn: Turn, failed: boolean): void {
     this.#state = { type: 'waiting', volunteerAt: undefined }
     if (failed) {
       this.#notBefore = after(turn.now, this.#self.random.between(this.#againMs / 2, this.#againMs))
-      this.#againMs = Math.min(volunteerAgainMsMax, this.#againMs * 2)
+      // The fewer take turns, the shorter each pauses: somebody of the site tries about once in `redialMsMax`.
+      const turns = this.#neighbours.list('inside').length + 1
+      this.#againMs = Math.min(volunteerAgainMsMax, turns * redialMsMax, this.#againMs * 2)
     }
     this.#leaveOutside(turn)
     if (failed) this.#state = { type: 'waiting', volunteerAt: this.#notBefore }

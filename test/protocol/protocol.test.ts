@@ -179,9 +179,17 @@ describe('hostile input', () => {
 
   it('a thousand wakes of an untroubled member take days, not moments', () => {
     stage.start()
-    stage.meet(bob)
+    stage.meet(bob, { acting: true, reach: true })
     const start = stage.now
     while (stage.wakes < 1_000) stage.pass(3_600_000)
     expect(stage.now - start).toBeGreaterThan(86_400_000)
+  })
+
+  it('a member whose site reaches nobody outside wakes about once for each dial, all day', () => {
+    stage.start()
+    stage.meet(bob)
+    const start = stage.now
+    while (stage.wakes < 1_000) stage.pass(3_600_000)
+    expect(stage.now - start).toBeGreaterThan(8 * 3_600_000)
   })
 })

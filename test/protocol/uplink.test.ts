@@ -2,7 +2,14 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { sha256 } from '#base/digest.ts'
 import { utf8 } from '#base/bytes.ts'
 import { Neighbours, type Neighbour } from '#protocol/neighbour.ts'
-import { reachMs, settleMsMax, volunteerAgainMs, volunteerAgainMsMax, volunteerMsMax } from '#protocol/params.ts'
+import {
+  reachMs,
+  redialMsMax,
+  settleMsMax,
+  volunteerAgainMs,
+  volunteerAgainMsMax,
+  volunteerMsMax,
+} from '#protocol/params.ts'
 import { Uplink } from '#protocol/uplink.ts'
 import type { LinkId } from '#protocol/link.ts'
 import { addressOf, of, Site, Stage, type Person } from '../support/site.ts'
@@ -80,6 +87,7 @@ describe('a client', () => {
   })
 
   it('that reaches nobody gives up after a while, lets others try, and tries again later and later', () => {
+    for (let number = 1; number < 10; number++) stage.meet(site.person(`quiet-${number}`))
     const acted: number[] = []
     for (let ms = 0, before = 'quiet'; ms < 4_000_000; ms += 500) {
       stage.pass(500)
@@ -92,6 +100,43 @@ describe('a client', () => {
     expect(pauses[0]).toBeGreaterThanOrEqual(reachMs + volunteerAgainMs / 2 - 500)
     expect(pauses.at(-1)).toBeGreaterThanOrEqual(volunteerAgainMsMax / 2)
     expect(Math.max(...pauses)).toBeLessThanOrEqual(reachMs + volunteerAgainMsMax + volunteerMsMax + 1_000)
+  })
+
+  it('pauses the less the fewer are there to try in its place', () => {
+    stage.meet(below)
+    const acted: number[] = []
+    for (let ms = 0, before = 'quiet'; ms < 2_000_000; ms += 500) {
+      stage.pass(500)
+      if (before === 'quiet' && standing() === 'acting') acted.push(ms)
+      before = standing()
+    }
+    const pauses = acted.slice(1).map((at, index) => at - (acted[index] ?? 0))
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(reachMs + 2 * redialMsMax + volunteerMsMax + 1_000)
+  })
+
+  it('that is alone never gives up: it dials a returned origin within a minute', () => {
+    const dials: number[] = []
+    for (let ms = 0; ms < 1_200_000; ms += 500) {
+      stage.pass(500)
+      for (const { address } of of('dial', stage.effects.splice(0))) {
+        dials.push(ms)
+        stage.feed({ type: 'dial-failed', address, reason: '' })
+      }
+    }
+    const pauses = dials.slice(1).map((at, index) => at - (dials[index] ?? 0))
+    expect(dials.length).toBeGreaterThan(20)
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(redialMsMax + 500)
+    expect(standing()).toBe('acting')
+  })
+
+  it('whose last neighbour goes while it pauses tries at once', () => {
+    const links = Array.from({ length: 9 }, (_, number) => stage.meet(site.person(`quiet-${number}`)))
+    for (let ms = 0; ms < 4_000_000; ms += 500) stage.pass(500)
+    for (let ms = 0; standing() === 'acting' && ms < 100_000; ms += 500) stage.pass(500)
+    expect(standing()).toBe('quiet')
+    for (const link of links) stage.lose(link)
+    stage.pass(volunteerMsMax)
+    expect(standing()).toBe('acting')
   })
 
   it('is not silenced for ever by one that says it acts and never reaches anybody', () => {
