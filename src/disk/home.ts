@@ -11,13 +11,13 @@
  */
 import { mkdirSync, lstatSync, realpathSync } from 'node:fs'
 import { mkdir, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { textOf, utf8 } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
-import { Misconfigured } from '#base/errors.ts'
+import { codeOf, Misconfigured } from '#base/errors.ts'
 import { readIfThere, sweepFolder, syncFolder, writeAtomic } from './atomic.ts'
 import { Catalog } from './catalog.ts'
-import { isAbsent, systemError } from './system-error.ts'
+import { homeNotWritable, isAbsent, systemError } from './system-error.ts'
 
 const format = 1
 /** Without these a member does not know who it is. */
@@ -45,7 +45,7 @@ export class Home {
     await refuseTaken(dir)
     let home: Home | undefined
     try {
-      await mkdir(dir, { recursive: true, mode: 0o700 })
+      await makeFolder(dir)
       await writeFile(join(dir, 'unfinished'), '')
       await mkdir(join(dir, 'index'), { recursive: true, mode: 0o700 })
       home = new Home(dir, await Catalog.open(join(dir, 'index')))
@@ -169,6 +169,23 @@ async function refuseTaken(dir: string): Promise<void> {
     message: 'This folder holds something else; it was not touched.',
     where: dir,
     next: 'Name an empty or new folder with --home.',
+  })
+}
+
+/**
+ * A folder and those above it, mode 0700. Not `mkdir` with `recursive`: where a file system makes no folders, as procfs, that of
+ * Node 24 turns for ever.
+ */
+async function makeFolder(dir: string): Promise<void> {
+  const isThere = await stat(dir).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (isThere) return
+  if (dirname(dir) !== dir) await makeFolder(dirname(dir))
+  await mkdir(dir, { mode: 0o700 }).catch((error: unknown) => {
+    if (codeOf(error) === 'EEXIST') return
+    throw isAbsent(error) ? homeNotWritable(error, dir) : error
   })
 }
 

@@ -52,6 +52,11 @@ describe('a home', () => {
     expect(await readFile(join(other, 'thesis.txt'), 'utf8')).toBe('mine')
   })
 
+  it('is refused where the file system makes no folders, and nobody waits for it', async () => {
+    // mkdir in procfs says ENOENT although the folder above is there, on which a recursive mkdir of Node 24 turns for ever.
+    await expect(Home.create('/proc/grapevine/home')).rejects.toMatchObject({ code: 'HOME_NOT_WRITABLE', exitCode: 2 })
+  })
+
   it('is not there where filling it failed, and can then be made', async () => {
     const dir = join(await scratch(), 'home')
     const failing = Home.create(dir, async (home) => {
