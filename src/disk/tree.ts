@@ -42,6 +42,8 @@ export interface Tree {
   readonly files: readonly TreeFile[]
   /** Names that were passed over; of a folder its own. */
   readonly ignored: readonly string[]
+  /** What no bundle can carry, each with its place; such a tree is not packed. */
+  readonly faults: readonly Negative[]
 }
 
 /** 8 GiB a file, so that its chunk list is valid however it is cut; 64 GiB a folder. */
@@ -49,10 +51,12 @@ const fileBytesMax = listEntriesMax * chunkBytesMin
 const treeBytesMax = 68_719_476_736
 /** Files and folders, ignored ones too: a folder given by mistake (such as `/`) is noticed soon. */
 const entriesMax = 4 * manifestFilesMax
+/** More than anybody reads: whoever gave a wrong folder has one fault, not thousands. */
+const faultsMax = 100
 
 /**
- * Every file of a folder. Misconfigured `TREE_NOT_FOUND`; Negative `TREE_SYMLINK`, `TREE_SPECIAL`, `TREE_PATH`, `TREE_TOO_LARGE`,
- * `TREE_UNREADABLE`, each naming the first such path.
+ * Every file of a folder; what cannot be carried, at most 100 of it, is among the faults: `TREE_SYMLINK`, `TREE_SPECIAL`, `TREE_PATH`,
+ * `TREE_TOO_LARGE`, `TREE_UNREADABLE`. Misconfigured `TREE_NOT_FOUND`.
  */
 export async function readTree(dir: string): Promise<Tree> {
   const found = await stat(dir).catch(() => undefined)
@@ -64,9 +68,22 @@ export async function readTree(dir: string): Promise<Tree> {
     })
   const files: TreeFile[] = []
   const ignored: string[] = []
+  const faults: Negative[] = []
+  const isEnough = (): boolean => faults.length >= faultsMax
+  /** What `look` finds, or undefined and one fault more. */
+  const noting = async <Found>(look: () => Promise<Found>): Promise<Found | undefined> => {
+    try {
+      return await look()
+    } catch (error) {
+      if (!(error instanceof Negative)) throw error
+      faults.push(error)
+      return undefined
+    }
+  }
   let entries = 0
   const walk = async (prefix: string): Promise<void> => {
-    for (const name of await namesIn(join(dir, prefix))) {
+    for (const name of (await noting(() => namesIn(join(dir, prefix)))) ?? []) {
+      if (isEnough()) return
       const path = prefix + (textOf(name) ?? '\ufffd')
       const where = join(dir, path)
       if (entries++ >= entriesMax) throw tooLarge(dir, `it holds more than ${entriesMax} files and folders`)
@@ -75,24 +92,30 @@ export async function readTree(dir: string): Promise<Tree> {
         continue
       }
       const fault = textOf(name) === undefined ? 'its name is not valid UTF-8' : pathFault(path)
-      if (fault !== undefined) throw oddPath(where, fault)
-      const entry = await lstat(where, { bigint: true }).catch((error: unknown) => {
-        throw unreadable(error, where)
+      if (fault !== undefined) {
+        faults.push(oddPath(where, fault))
+        continue
+      }
+      const file = await noting(async () => {
+        const entry = await lstat(where, { bigint: true }).catch((error: unknown) => {
+          throw unreadable(error, where)
+        })
+        return entry.isDirectory() ? 'folder' : fileOf(path, where, entry)
       })
-      if (entry.isDirectory()) await walk(`${path}/`)
-      else files.push(fileOf(path, where, entry))
+      if (file === 'folder') await walk(`${path}/`)
+      else if (file) files.push(file)
     }
   }
-  await walk('')
-  if (files.length > manifestFilesMax) throw tooLarge(dir, `it holds more than ${manifestFilesMax} files`)
+  await noting(() => walk(''))
   const bytes = files.reduce((sum, file) => sum + file.size, 0)
-  if (bytes > treeBytesMax) throw tooLarge(dir, `it holds ${bytes} bytes, more than ${treeBytesMax}`)
-  return { files: files.sort((a, b) => comparePaths(a.path, b.path)), ignored }
+  if (files.length > manifestFilesMax) faults.push(tooLarge(dir, `it holds more than ${manifestFilesMax} files`))
+  if (bytes > treeBytesMax) faults.push(tooLarge(dir, `it holds ${bytes} bytes, more than ${treeBytesMax}`))
+  return { files: files.sort((a, b) => comparePaths(a.path, b.path)), ignored, faults }
 }
 
 /**
  * Packs a folder that was read before: every file is read once, and its content is in the store then. The manifest itself is not stored:
- * whoever calls may find that nothing changed. Negative `TREE_CHANGED`, `TREE_TOO_LARGE`; the errors of `ChunkStore.add`. What was
+ * whoever calls may find that nothing changed. Negative: its first fault, `TREE_CHANGED`, `TREE_TOO_LARGE`; the errors of `ChunkStore.add`. What was
  * stored by then stays, and nothing names it.
  */
 export async function packTree(
@@ -101,6 +124,8 @@ export async function packTree(
   store: ChunkStore,
   { name, version }: { readonly name: string; readonly version: number },
 ): Promise<{ manifest: Manifest; newBytes: number }> {
+  const [fault] = tree.faults
+  if (fault) throw fault
   const plan = planBundle(tree.files)
   if (plan.length > manifestContentsMax) throw tooLarge(dir, `it makes more than ${manifestContentsMax} contents`)
   const tally: AddTally = { newBytes: 0 }

@@ -1,12 +1,12 @@
 /** Checks a policy folder as it will be published: its tree, its policy, and that every engine it names can carry it out. */
-import { join } from 'node:path'
-import { Misconfigured } from '#base/errors.ts'
+import { join, relative } from 'node:path'
+import { Misconfigured, type Negative } from '#base/errors.ts'
 import { readIfThere } from '#disk/atomic.ts'
 import { readTree, type Tree } from '#disk/tree.ts'
 import { unsupportedBy } from '#policy/compile/compile.ts'
 import type { Policy } from '#policy/model.ts'
 import { parsePolicy, type PolicyFiles } from '#policy/parse.ts'
-import { byPosition, policyFile, type Problem } from '#policy/problem.ts'
+import { byPosition, policyFile, type PolicyCode, type Problem } from '#policy/problem.ts'
 
 export interface CheckedFolder {
   readonly dir: string
@@ -20,7 +20,7 @@ export interface CheckedFolder {
 /** Texts that a policy can name: templates, calendars. Larger files are told as having no text. */
 const textBytesMax = 1_048_576
 
-/** Everything that is wrong with a folder. Misconfigured `POLICY_MISSING` where it is none; what `readTree` refuses is thrown. */
+/** Everything that is wrong with a folder. Misconfigured `TREE_NOT_FOUND` or `POLICY_MISSING` where it is none. */
 export async function checkFolder(dir: string): Promise<CheckedFolder> {
   const tree = await readTree(dir)
   const text = await readIfThere(join(dir, policyFile))
@@ -32,7 +32,12 @@ export async function checkFolder(dir: string): Promise<CheckedFolder> {
     })
   const files = await policyFiles(dir, tree)
   const { policy, problems } = parsePolicy(new TextDecoder().decode(text), files)
-  const found = [...problems, ...emptyPackages(tree), ...(policy ? unsupportedBy(policy) : [])]
+  const found = [
+    ...tree.faults.map((fault) => uncarried(dir, fault)),
+    ...problems,
+    ...emptyPackages(tree),
+    ...(policy ? unsupportedBy(policy) : []),
+  ]
   return {
     dir,
     tree,
@@ -60,6 +65,11 @@ function decode(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined
   }
+}
+
+function uncarried(dir: string, { code, where = dir, message, next }: Negative): Problem {
+  const problem = { file: relative(dir, where), line: 1, column: 1, code: code as PolicyCode, message }
+  return next === undefined ? problem : { ...problem, next }
 }
 
 function emptyPackages(tree: Tree): Problem[] {

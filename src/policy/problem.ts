@@ -32,6 +32,11 @@ export type PolicyCode =
   | 'POLICY_VALUE_INVALID'
   | 'POLICY_WINDOW_INVALID'
   | 'POLICY_YAML_INVALID'
+  | 'TREE_PATH'
+  | 'TREE_SPECIAL'
+  | 'TREE_SYMLINK'
+  | 'TREE_TOO_LARGE'
+  | 'TREE_UNREADABLE'
 
 /** `FILE:LINE:COLUMN: message next`, one line, the file below `folder` where one is given. */
 export function formatProblem(problem: Problem, folder?: string): string {

@@ -48,14 +48,16 @@ describe('reading a folder', () => {
       const dir = await folderOf({ 'policy.yaml': { bytes: Uint8Array.of(1) }, 'files/x': { bytes: Uint8Array.of(1) } })
       await symlink(goal, join(dir, 'files', 'link'))
       const where = join(dir, 'files', 'link')
-      await expect(readTree(dir)).rejects.toMatchObject({ code: 'TREE_SYMLINK', exitCode: 1, where })
+      expect((await readTree(dir)).faults).toMatchObject([{ code: 'TREE_SYMLINK', exitCode: 1, where }])
     }
   })
 
   it('a pipe is refused by name, and nobody waits for it', async () => {
     const dir = await scratch()
     execFileSync('mkfifo', [join(dir, 'pipe')])
-    await expect(readTree(dir)).rejects.toMatchObject({ code: 'TREE_SPECIAL', exitCode: 1, where: join(dir, 'pipe') })
+    expect((await readTree(dir)).faults).toMatchObject([
+      { code: 'TREE_SPECIAL', exitCode: 1, where: join(dir, 'pipe') },
+    ])
   })
 
   it('a name that a bundle cannot carry is refused', async () => {
@@ -64,7 +66,7 @@ describe('reading a folder', () => {
       const path = typeof name === 'string' ? join(dir, name) : Buffer.concat([Buffer.from(`${dir}/`), name])
       if (typeof path === 'string') await mkdir(join(path, '..'), { recursive: true })
       await writeFile(path, 'x')
-      await expect(readTree(dir)).rejects.toMatchObject({ code: 'TREE_PATH', exitCode: 1 })
+      expect((await readTree(dir)).faults).toMatchObject([{ code: 'TREE_PATH', exitCode: 1 }])
     }
   })
 
@@ -75,12 +77,31 @@ describe('reading a folder', () => {
       await truncate(join(dir, name), bytes)
     }
     await sparse('large', 8 * 2 ** 30 + 1)
-    await expect(readTree(dir)).rejects.toMatchObject({ code: 'TREE_TOO_LARGE', where: join(dir, 'large') })
+    expect((await readTree(dir)).faults).toMatchObject([{ code: 'TREE_TOO_LARGE', where: join(dir, 'large') }])
     for (let at = 0; at < 9; at++) await sparse(at === 0 ? 'large' : `large${at}`, 8 * 2 ** 30)
-    await expect(readTree(dir)).rejects.toMatchObject({ code: 'TREE_TOO_LARGE', exitCode: 1, where: dir })
+    expect((await readTree(dir)).faults).toMatchObject([{ code: 'TREE_TOO_LARGE', exitCode: 1, where: dir }])
     const many = await scratch()
     await Promise.all(Array.from({ length: 10_001 }, async (_, at) => writeFile(join(many, String(at)), '')))
-    await expect(readTree(many)).rejects.toMatchObject({ code: 'TREE_TOO_LARGE', where: many })
+    expect((await readTree(many)).faults).toMatchObject([{ code: 'TREE_TOO_LARGE', where: many }])
+  })
+
+  it('all that cannot be carried is told at once, up to a hundred, and none of it is packed', async () => {
+    const dir = await folderOf({ 'policy.yaml': { bytes: Uint8Array.of(1) } })
+    for (let number = 0; number < 3; number++) await symlink('nowhere', join(dir, `link${number}`))
+    execFileSync('mkfifo', [join(dir, 'pipe')])
+    const tree = await readTree(dir)
+    expect(tree.faults.map(({ code }) => code).toSorted()).toEqual([
+      'TREE_SPECIAL',
+      'TREE_SYMLINK',
+      'TREE_SYMLINK',
+      'TREE_SYMLINK',
+    ])
+    const { store } = await openedHome()
+    await expect(packTree(dir, tree, store, { name: 'web', version: 1 })).rejects.toMatchObject({
+      code: tree.faults[0]?.code,
+    })
+    for (let number = 3; number < 200; number++) await symlink('nowhere', join(dir, `link${number}`))
+    expect((await readTree(dir)).faults).toHaveLength(100)
   })
 
   it('a file that may not be read is named, and another failure of the disk is not mistaken for it', () => {
