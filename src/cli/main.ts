@@ -3,8 +3,9 @@
  * outside was not available, 4 refused, 70 our bug. Commands are loaded when they are called, so that each starts fast.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { GrapevineError, Misconfigured, messageOf } from '#base/errors.ts'
+import { codeOf, GrapevineError, Misconfigured, messageOf, Unavailable } from '#base/errors.ts'
 import { day, minute, parseDuration } from '#base/time.ts'
+import { isAddress } from '#protocol/link.ts'
 import { Output } from './print.ts'
 
 /** What every command gets beside its own options. */
@@ -31,7 +32,11 @@ interface Verb {
 }
 
 const list = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value]
-const multiaddr = (flag: string, text: string): Option => new Option(`${flag} <multiaddr>`, text).argParser(list)
+const multiaddr = (flag: string, text: string): Option =>
+  new Option(`${flag} <multiaddr>`, text).argParser((value: string, before: readonly string[] | undefined) => {
+    if (isAddress(value)) return list(value, before)
+    throw new InvalidArgumentError('Write it as /ip4/192.0.2.1/tcp/47100 or /dns/grapevine.example/tcp/47100.')
+  })
 
 const listen = multiaddr('--listen', 'where to listen, such as /ip4/0.0.0.0/tcp/47100; may be repeated')
 const bootstrap = multiaddr('--bootstrap', 'address of a member to find the others through; may be repeated')
@@ -72,7 +77,7 @@ const verbs: readonly Verb[] = [
       new Option('--label <key=value>', 'label of the members, for select; may be repeated').argParser(list),
       new Option('--ttl <duration>', 'how long it can be used to join')
         .default(7 * day, '7d')
-        .argParser(durationOption),
+        .argParser(lifetimeOption),
       new Option('--max <count>', 'how many members may join with it').default(1).argParser(countOption),
       multiaddr('--address', 'address that they find the fleet at (default: those of this origin); may be repeated'),
     ],
@@ -156,12 +161,32 @@ const verbs: readonly Verb[] = [
 export async function main(argv: readonly string[]): Promise<number> {
   const isJson = argv.includes('--json')
   let code = 0
+  heedOutput()
   try {
     await program((result) => (code = result)).parseAsync(argv, { from: 'user' })
     return code
   } catch (error) {
     return failed(error, isJson)
   }
+}
+
+/**
+ * A reader that went away, as in `grapevine fleet | head`, is no fault: what is said to nobody is dropped, and the work goes on. What
+ * else becomes of stdout (a full disk) is told, and in the exit code. Without these Node ends on the spot with a stack trace.
+ */
+function heedOutput(): void {
+  process.stderr.on('error', () => {})
+  process.stdout.on('error', (error) => {
+    if (codeOf(error) === 'EPIPE') return
+    process.once('exit', () => (process.exitCode = 3))
+    new Output({ json: false, quiet: false }).error(
+      new Unavailable('OUTPUT_FAILED', {
+        message: `The answer could not be written: ${messageOf(error)}.`,
+        where: 'stdout',
+        next: 'See where its output goes, and run the command again.',
+      }),
+    )
+  })
 }
 
 function program(done: (code: number) => void): Command {
@@ -230,6 +255,12 @@ function failed(error: unknown, isJson: boolean): number {
 function durationOption(text: string): number {
   const parsed = parseDuration(text)
   if (parsed === undefined) throw new InvalidArgumentError('Write it as 60s, 15m, 7d, or ISO 8601 such as PT3H.')
+  return parsed
+}
+
+function lifetimeOption(text: string): number {
+  const parsed = durationOption(text)
+  if (parsed === 0) throw new InvalidArgumentError('It must last some time.')
   return parsed
 }
 

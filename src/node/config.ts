@@ -8,7 +8,7 @@ import { LineCounter, isMap, isScalar, parseDocument } from 'yaml'
 import { Misconfigured } from '#base/errors.ts'
 import { fieldsAt, GuardFailed, isFields, listAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import { parseDuration } from '#base/time.ts'
-import type { Address } from '#protocol/link.ts'
+import { isAddress, type Address } from '#protocol/link.ts'
 
 /** One port for everything between members: one firewall rule (interfaces, "Ports and directions"). */
 const portDefault = 47_100
@@ -94,7 +94,6 @@ const settings = {
   lan: ['discovery', 'port'],
   engine: ['timeout', 'pretendRoot'],
 }
-const addressPattern = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(?:\/p2p\/\w+)?$/
 const factNamePattern = /^[a-z][a-z0-9_]{0,62}$/i
 
 /** By hand: a schema library would cost an idle daemon more memory than all of its own state. Throws GuardFailed. */
@@ -136,7 +135,11 @@ function sectionAt(parent: Fields, name: keyof typeof settings): Fields {
 function addressesAt(fields: Fields, name: string, max: number): Address[] | undefined {
   const value = own(fields, name)
   if (value === undefined || value === null) return undefined
-  return listAt(value, name, max).map((item) => textAt(item, name, 256, addressPattern) as Address)
+  return listAt(value, name, max).map((item) => {
+    const address = textAt(item, name, 256)
+    if (isAddress(address)) return address
+    throw new GuardFailed(name, `addresses such as ${listenDefault}; "${address}" is none`)
+  })
 }
 
 function factsAt(value: unknown): Config['facts'] {

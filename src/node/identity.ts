@@ -69,8 +69,12 @@ export async function readIdentity(home: Home): Promise<Identity> {
   const text = textOf((await readIfThere(join(home.trust, 'fleet.json'))) ?? new Uint8Array())
   const facts = text === undefined ? undefined : fleetFactsOf(text)
   if (certificate && facts) return { device, certificate, facts }
-  throw new Misconfigured('HOME_DAMAGED', {
-    message: `This home does not say who it is: ${certificate ? 'fleet.json' : 'membership'} is missing or damaged.`,
+  throw identityDamaged(home, `${certificate ? 'fleet.json' : 'membership'} is missing or damaged.`)
+}
+
+export function identityDamaged(home: Home, what: string): Misconfigured {
+  return new Misconfigured('HOME_DAMAGED', {
+    message: `This home does not say who it is: ${what}`,
     where: home.trust,
     next: 'Restore it from a backup, or move the home away and join again with a new token.',
   })

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { textOf } from '#base/bytes.ts'
 import type { Digest } from '#base/digest.ts'
-import { Misconfigured } from '#base/errors.ts'
+import { Misconfigured, Refused } from '#base/errors.ts'
 import { silentLog, type Log } from '#base/log.ts'
 import { Random } from '#base/random.ts'
 import { durationOf } from '#base/time.ts'
@@ -35,7 +35,7 @@ import { realTime } from './clock.ts'
 import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
 import { enginesOf } from './engine-set.ts'
-import { readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
+import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
 import {
   fleetDocument,
   statusDocument,
@@ -239,7 +239,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
   const config = parseConfig(textOf((await readIfThere(configPath)) ?? new Uint8Array()) ?? '\u0000', configPath)
   const identity = await readIdentity(home)
   const set = await trustOf(home, identity)
-  const membership = membershipOf(identity, set)
+  const membership = membershipOf(home, identity, set)
   const store = await FileStore.open(home.contents, home.index)
   const outbox = await Outbox.open(home.outbox)
   const journalFile = await JournalFile.open(join(home.journal, 'agent.journal'))
@@ -284,11 +284,30 @@ async function trustOf(home: Home, { facts }: Identity): Promise<TrustedSet> {
     : TrustedSet.pinned(facts.meshId)
 }
 
-/** Our own certificate, judged as others will; an expired one still lets us read our home, and others refuse us by themselves. */
-function membershipOf({ certificate, device, facts }: Identity, set: TrustedSet): Membership {
+/** What can become of a membership by time alone. */
+const timely = new Set([
+  'MEMBERSHIP_EXPIRED',
+  'MEMBERSHIP_NOT_YET_VALID',
+  'MEMBERSHIP_ISSUER_UNKNOWN',
+  'MEMBERSHIP_REVOKED',
+])
+
+/** Our own certificate, judged as others will judge it. */
+function membershipOf(home: Home, { certificate, device, facts }: Identity, set: TrustedSet): Membership {
   const issuers = [...set.issuers(), ...facts.issuers.map((issuer) => ({ public: issuer }))]
   const peer = peerIdOf(device.public)
-  return verifyMembership(certificate, { meshId: facts.meshId, issuers, peer, now: realTime() })
+  try {
+    return verifyMembership(certificate, { meshId: facts.meshId, issuers, peer, now: realTime() })
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    // No sender has to act: we took it as valid when we joined, so either its time is over or the file changed since.
+    if (!timely.has(error.code)) throw identityDamaged(home, error.message)
+    throw new Refused(error.code, {
+      message: error.message,
+      where: join(home.trust, 'membership'),
+      next: 'See that the clock is right; then move this home away and join again with a new token.',
+    })
+  }
 }
 
 async function knownAddresses(home: Home, { facts }: Identity, config: Config): Promise<KnownAddress[]> {

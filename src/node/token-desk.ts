@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { Misconfigured } from '#base/errors.ts'
 import { own } from '#base/guard.ts'
 import { toTimestamp } from '#base/time.ts'
+import { isAddress } from '#protocol/link.ts'
 import { makeToken } from '#trust/token.ts'
 import type { Session } from './session.ts'
 import { realTime } from './clock.ts'
@@ -21,7 +22,6 @@ export interface TokenDocument {
 /** A token holds this many addresses: it must stay one line that can be pasted. */
 const addressesMax = 8
 const wordPattern = /^[A-Za-z0-9._/-]{1,63}$/
-const addressPattern = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(?:\/p2p\/\w+)?$/
 
 /** Makes a token. Misconfigured `NOT_ORIGIN` elsewhere, `TOKEN_OPTION_INVALID` naming the option; nothing is kept of a token. */
 export function createToken(session: Session, args: Readonly<Record<string, unknown>>): Promise<TokenDocument> {
@@ -36,7 +36,7 @@ export function createToken(session: Session, args: Readonly<Record<string, unkn
     ]),
   )
   const addresses = (given.length > 0 ? given : ownAddresses(session)).slice(0, addressesMax).map((item) => {
-    if (typeof item === 'string' && addressPattern.test(item)) return item
+    if (typeof item === 'string' && isAddress(item)) return item
     throw optionInvalid('--address', `"${String(item)}" is no multiaddr`, 'Write /ip4/192.0.2.1/tcp/47100.')
   })
   const { set } = session.member.protocol.self

@@ -19,6 +19,11 @@ export type LinkId = number & { readonly __link: true }
 /** A multiaddr in text form: `/ip4/192.0.2.1/tcp/47100`, with or without `/p2p/…`. */
 export type Address = string & { readonly __address: true }
 
+const addressPattern = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/(\d{1,5})(?:\/p2p\/\w+)?$/
+
+/** Whether a text is an address that can be dialled or listened on: an IP address or name, a TCP port, and perhaps who must be there. */
+export const isAddress = (text: string): text is Address => Number(addressPattern.exec(text)?.[1] ?? 65_536) < 65_536
+
 export type Verdict = 'accept' | 'ignore' | 'reject'
 
 /** Consecutive chunks of one content. */

@@ -2,11 +2,13 @@
  * A set in the making: one pack tried on the state before it, in the order of trust (TUF 1.0.34 §5). Nothing of it counts until
  * `trusted-set.ts` takes it over, so a file that is refused half-way leaves no trace.
  */
+import { equalBytes } from '#base/bytes.ts'
 import type { Digest } from '#base/digest.ts'
 import { sha256 } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
 import { own } from '#base/guard.ts'
 import type { Instant } from '#base/time.ts'
+import { covers } from './delegation.ts'
 import { documentPaths, readDocuments } from './mesh-documents.ts'
 import type { Absorbed, MetadataPack } from './metadata-pack.ts'
 import {
@@ -20,6 +22,7 @@ import {
   type Envelope,
   type Root,
   type Snapshot,
+  type Target,
   type Targets,
   type Timestamp,
 } from './roles.ts'
@@ -82,42 +85,56 @@ export class Draft {
   }
 
   take(pack: MetadataPack): Absorbed {
-    for (const bytes of pack.roots.slice(0, rootsMax)) if (!this.#root(bytes)) return { type: 'incomplete' }
+    for (const bytes of pack.roots.slice(0, rootsMax)) {
+      const end = this.#root(bytes)
+      if (end) return end
+    }
     this.#afterRoots = this.state
     const { root } = this.state
     if (!root) return { type: 'incomplete' }
     const outcome: Absorbed = pack.timestamp ? this.#timestamp(root, pack.timestamp) : { type: 'incomplete' }
     if (outcome.type === 'older' || outcome.type === 'equivocation') return outcome
     if (!this.#snapshot(root, pack.snapshot)) return pendingOr(outcome)
+    this.#checkRoles(pack.roles)
     for (const name of rolesNeeded) if (!this.#role(root, name, pack.roles.get(name))) return pendingOr(outcome)
     for (const path of documentPaths) this.#document(path, pack.documents.get(path))
     return isComplete(this.state) ? outcome : pendingOr(outcome)
   }
 
-  /** TUF 1.0.34 §5.3: step by step, each root signed by the one before and by itself. False where one is missing in between. */
-  #root(bytes: Uint8Array): boolean {
+  /** TUF 1.0.34 §5.3: step by step, each root signed by the one before and by itself. Says why no further root can be taken, if so. */
+  #root(bytes: Uint8Array): Absorbed | undefined {
     const envelope = openEnvelope(bytes, 'root', 'root')
-    const { root } = this.state
+    const { root, roots } = this.state
     if (!root) {
-      if (sha256(bytes) !== this.#meshId) return false
+      if (sha256(bytes) !== this.#meshId) return { type: 'incomplete' }
       const first = readRoot(envelope, 'root 1')
       verifyThreshold(first.roles.root, envelope, 'root 1')
       this.#move({ roots: [bytes], root: first })
-      return true
+      return undefined
     }
-    const version = Number(own(envelope.signed, 'version'))
-    if (version <= root.version) return true
-    if (version !== root.version + 1) return false
-    const where = `root ${version}`
-    // Read before it is verified by itself: its own keys are inside. The old root's word comes first.
-    const next = readRoot(envelope, where)
-    verifyThreshold(root.roles.root, envelope, where, next.roles.root)
-    verifyThreshold(next.roles.root, envelope, where, root.roles.root)
-    this.#move({ roots: [...this.state.roots, bytes], root: next })
+    const next = readRoot(envelope, 'root')
+    if (next.version <= root.version) return this.#knownRoot(bytes, envelope, next)
+    if (next.version !== root.version + 1) return { type: 'incomplete' }
+    verifyRoot(root, next, envelope)
+    this.#move({ roots: [...roots, bytes], root: next })
     // §5.3.11: new online keys forget what the old ones said, or a stolen key could have counted up for ever.
     if (!sameKeys(root.roles.timestamp, next.roles.timestamp) || !sameKeys(root.roles.snapshot, next.roles.snapshot))
       this.#move({ timestamp: undefined, snapshot: undefined })
-    return true
+    return undefined
+  }
+
+  /** A root that is here already. It changes nothing, but is not passed over: who lacks it would blame us for passing on a false one. */
+  #knownRoot(bytes: Uint8Array, envelope: Envelope, root: Root): Absorbed | undefined {
+    const [before, held] = [this.state.roots[root.version - 2], this.state.roots[root.version - 1]]
+    if (held && equalBytes(held, bytes)) return undefined
+    const where = `root ${root.version}`
+    if (!before || !held)
+      throw new Refused('METADATA_HASH', { message: `${where} is not the one that names this fleet.`, where })
+    verifyRoot(readRoot(openEnvelope(before, 'root', where), where), root, envelope)
+    // The same root with fewer of its signatures is as good; another root is evidence against the keys, not against the sender.
+    return equalBytes(openEnvelope(held, 'root', where).bytes, envelope.bytes)
+      ? undefined
+      : twice('roots', root.version)
   }
 
   /** TUF 1.0.34 §5.4. An equal version with other bytes is evidence against the origin's key, not against the sender. */
@@ -128,12 +145,9 @@ export class Draft {
     const before = this.state.timestamp
     if (before && next.version < before.meaning.version) return { type: 'older' }
     if (before && next.version === before.meaning.version)
-      return sha256(before.bytes) === sha256(bytes)
+      return equalBytes(openEnvelope(before.bytes, 'timestamp', 'timestamp').bytes, envelope.bytes)
         ? { type: 'same' }
-        : {
-            type: 'equivocation',
-            message: `Two different timestamps have version ${next.version}, and both are signed.`,
-          }
+        : twice('timestamps', next.version)
     if (before && next.snapshot.version < before.meaning.snapshot.version)
       throw rollback(`timestamp ${next.version} names an older snapshot`)
     this.#fresh(root.expires, 'root')
@@ -147,15 +161,28 @@ export class Draft {
     const listed = this.state.timestamp?.meaning.snapshot
     const before = this.state.snapshot
     if (!listed) return false
+    if (bytes) checkListed(bytes, listed, 'snapshot')
     if (before && isListed(before.bytes, listed)) return true
     if (!bytes) return false
-    const envelope = this.#listedFile(bytes, listed, 'snapshot', 'snapshot', root.roles.snapshot)
+    const envelope = this.#signedFile(bytes, listed, 'snapshot', 'snapshot', root.roles.snapshot)
     const next = readSnapshot(envelope, 'snapshot')
     for (const [name, { version }] of before?.meaning.meta ?? [])
       if ((next.meta.get(name)?.version ?? 0) < version) throw rollback(`the snapshot lists an older ${name}, or none`)
     this.#fresh(next.expires, 'snapshot')
     this.#move({ snapshot: { bytes, meaning: next } })
     return true
+  }
+
+  /**
+   * Every role in the pack must be the listed one, also where it is not used because we have it: a pack that we let pass with a false
+   * part would be held against us by whoever lacks that part.
+   */
+  #checkRoles(roles: MetadataPack['roles']): void {
+    for (const name of rolesNeeded) {
+      const bytes = roles.get(name)
+      const listed = this.state.snapshot?.meaning.meta.get(name)
+      if (bytes && listed) checkListed(bytes, listed, name)
+    }
   }
 
   /** TUF 1.0.34 §5.6: `targets` by the root's word, the others by a delegation of `targets`. */
@@ -175,7 +202,7 @@ export class Draft {
       return true
     }
     if (!bytes || !keys) return false
-    const envelope = this.#listedFile(bytes, listed, 'targets', name, keys)
+    const envelope = this.#signedFile(bytes, listed, 'targets', name, keys)
     const next = readTargets(envelope, name)
     this.#fresh(next.expires, name)
     this.#keep(name, { bytes, meaning: next, keys })
@@ -184,24 +211,25 @@ export class Draft {
   }
 
   #document(path: string, bytes: Uint8Array | undefined): void {
-    const target = this.state.roles.get('mesh')?.meaning.targets.get(path)
+    const target = listedDocument(this.state, path)
     const before = this.state.documents.get(path)
-    if (!target || !bytes || (before && isListed(before, target))) return
+    if (!target || !bytes) return
     checkListed(bytes, target, path)
+    if (before && isListed(before, target)) return
     const documents = new Map(this.state.documents).set(path, bytes)
     // Read now, so that a signed document that is not understood is refused here and not met in the middle of an admission.
     readDocuments(documents)
     this.#move({ documents })
   }
 
-  #listedFile(
+  /** A file whose digest was checked: its signatures, and that its version is the listed one. */
+  #signedFile(
     bytes: Uint8Array,
-    listed: { length: number; digest: Digest; version: number },
+    listed: { version: number },
     type: 'snapshot' | 'targets',
     name: string,
     keys: RoleKeys,
   ): Envelope {
-    checkListed(bytes, listed, name)
     const envelope = openEnvelope(bytes, type, name)
     verifyThreshold(keys, envelope, name)
     if (own(envelope.signed, 'version') !== listed.version)
@@ -241,14 +269,31 @@ export function isComplete(state: State): boolean {
 }
 
 /** Whether the documents are the ones that the role `mesh` lists. */
-export function hasDocuments({ roles, documents }: State): boolean {
-  const mesh = roles.get('mesh')?.meaning.targets
+export function hasDocuments(state: State): boolean {
   return documentPaths.every((path) => {
-    const target = mesh?.get(path)
-    const bytes = documents.get(path)
+    const target = listedDocument(state, path)
+    const bytes = state.documents.get(path)
     return target !== undefined && bytes !== undefined && isListed(bytes, target)
   })
 }
+
+/** What the role `mesh` says of a document, where `targets` lets it speak for that path. */
+function listedDocument({ roles }: State, path: string): Target | undefined {
+  const delegation = roles.get('targets')?.meaning.delegations.find(({ name }) => name === 'mesh')
+  return delegation && covers(delegation, path) ? roles.get('mesh')?.meaning.targets.get(path) : undefined
+}
+
+/** Read before it is verified by itself, for its own keys are inside; the old root's word comes first. */
+function verifyRoot(before: Root, root: Root, envelope: Envelope): void {
+  const where = `root ${root.version}`
+  verifyThreshold(before.roles.root, envelope, where, root.roles.root)
+  verifyThreshold(root.roles.root, envelope, where, before.roles.root)
+}
+
+const twice = (files: string, version: number): Absorbed => ({
+  type: 'equivocation',
+  message: `Two different ${files} have version ${version}, and both are signed.`,
+})
 
 /** The timestamp was fine, and something behind it is missing. */
 const pendingOr = (outcome: Absorbed): Absorbed => (outcome.type === 'same' ? { type: 'incomplete' } : outcome)

@@ -83,7 +83,7 @@ export class TrustedSet {
     return packOf({ ...(this.#active?.state ?? noState), roots: this.#state.roots })
   }
 
-  /** What a member with these versions lacks. */
+  /** What a member with these versions lacks. Ask only a complete set: of another the files do not belong together. */
   packSince(versions: Versions): MetadataPack {
     const all = packOf(this.#state)
     const isNew = (name: string): boolean => this.#state.roles.get(name)?.meaning.version !== versions.roles[name]
@@ -96,7 +96,7 @@ export class TrustedSet {
     }
   }
 
-  /** The last change, for gossip: what everybody lacks who was up to date before it (trust.md §4). */
+  /** The last change, for gossip: what everybody lacks who was up to date before it (trust.md §4). Of a complete set only. */
   announcement(): MetadataPack {
     const all = packOf(this.#state)
     return {
@@ -113,12 +113,13 @@ export class TrustedSet {
    * all of it still sees that we are behind; nor does a role `mesh` without its documents, or nobody would send these.
    */
   versions(): Versions {
-    const { root, snapshot, roles } = this.#state
+    const { root, timestamp, snapshot, roles } = this.#state
+    const newest = timestamp?.meaning.version ?? 0
+    // Below the newest in any case: after its key was replaced the timestamp in force may be one that counted up far.
+    const inForce = Math.min(this.#active?.versions.timestamp ?? 0, Math.max(0, newest - 1))
     return {
       root: root?.version ?? 0,
-      timestamp: this.complete
-        ? (this.#state.timestamp?.meaning.version ?? 0)
-        : (this.#active?.versions.timestamp ?? 0),
+      timestamp: this.complete ? newest : inForce,
       snapshot: snapshot?.meaning.version ?? 0,
       roles: Object.fromEntries(
         [...roles]

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { StatusDocument } from '#node/status.ts'
 
-const entry = fileURLToPath(new URL('../../src/cli/grapevine.js', import.meta.url))
+export const entry = fileURLToPath(new URL('../../src/cli/grapevine.js', import.meta.url))
 
 export interface Answer {
   readonly code: number

@@ -1,8 +1,10 @@
 /** What users get wrong, and what the world does: each has its own code, its documented exit code, and leaves what was there intact. */
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
 import { createServer } from 'node:net'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Bench } from '../support/program.ts'
+import { Bench, entry } from '../support/program.ts'
 
 let bench: Bench
 beforeEach(async () => {
@@ -67,11 +69,22 @@ describe('a faulty policy', () => {
     expect(problems.every(({ line, column }) => line >= 1 && column >= 1)).toBe(true)
   })
 
-  it('a symlink in the folder is refused, by name', async () => {
-    const dir = await bench.policy('bad', good)
+  it('symlinks in the folder are refused, each by name, beside what else is wrong; nothing is published', async () => {
+    await bench.origin()
+    const dir = await bench.policy('bad', { 'policy.yaml': 'policy: web\nresorces: []\n' })
     await mkdir(`${dir}/files`)
     await symlink('/etc/passwd', `${dir}/files/passwd`)
-    expect(await failure(['check', dir])).toMatchObject({ code: 1, error: { code: 'TREE_SYMLINK' } })
+    await symlink('/etc/group', `${dir}/files/group`)
+    for (const command of [['check'], ['publish', '--home', bench.path('origin')]]) {
+      const answer = await bench.run([...command, dir, '--json'])
+      const problems = answer.json['problems'] as unknown as { code: string; file: string; line: number }[]
+      expect([answer.code, problems.map(({ code }) => code)]).toEqual([
+        1,
+        expect.arrayContaining(['POLICY_KEY_UNKNOWN', 'TREE_SYMLINK', 'TREE_SYMLINK']),
+      ])
+      expect(problems).toContainEqual(expect.objectContaining({ file: `${dir}/files/passwd`, line: 1, column: 1 }))
+    }
+    expect((await bench.status('origin')).release).toBe(1)
   })
 
   it('a folder without a policy, and no folder at all', async () => {
@@ -115,6 +128,19 @@ describe('a home', () => {
     await bench.origin()
     await bench.daemon('origin')
     expect(await failure(['run'], 'origin')).toMatchObject({ code: 2, error: { code: 'HOME_LOCKED' } })
+  })
+
+  it('whose membership is cut off says where, and that it is to be restored', async () => {
+    await bench.origin()
+    await bench.member('alice', 'berlin')
+    const whole = await readFile(bench.path('alice', 'trust', 'membership'))
+    await writeFile(bench.path('alice', 'trust', 'membership'), whole.subarray(0, 50))
+    expect(await failure(['status'], 'alice')).toMatchObject({
+      code: 2,
+      error: { code: 'HOME_DAMAGED', where: bench.path('alice', 'trust') },
+    })
+    await writeFile(bench.path('alice', 'trust', 'membership'), whole)
+    expect((await bench.status('alice')).site).toBe('berlin')
   })
 
   it('whose keys others can read, or whose keys are damaged, is not used', async () => {
@@ -182,6 +208,9 @@ describe('the command line', () => {
     ['a missing argument', ['publish']],
     ['a missing option', ['init']],
     ['a duration that is none', ['wait', '--state', 'applied', '--timeout', 'soon']],
+    ['a token for no time', ['token', 'create', '--site', 'x', '--ttl', '0s']],
+    ['an address that is none', ['run', '--bootstrap', 'junk']],
+    ['a port that is none', ['run', '--listen', '/ip4/127.0.0.1/tcp/65536']],
   ])('%s exits with 2 and says what to write', async (_what, args) => {
     expect(await failure(args)).toMatchObject({ code: 2, error: { code: 'USAGE' } })
   })
@@ -192,6 +221,17 @@ describe('the command line', () => {
     expect(await failure(['apply', '--now'], 'client')).toMatchObject({ code: 2, error: { code: 'DAEMON_MISSING' } })
     expect(await failure(['fleet'], 'client')).toMatchObject({ code: 2, error: { code: 'NOT_ORIGIN' } })
     expect(await failure(['fleet', 'nobody'], 'origin')).toMatchObject({ code: 1, error: { code: 'DEVICE_UNKNOWN' } })
+  })
+
+  it('an answer that cannot be written is told, and one that nobody reads is not', async () => {
+    const shell = promisify(execFile)
+    const program = `${process.execPath} ${entry} init --help`
+    await expect(shell('/bin/sh', ['-c', `${program} > /dev/full`])).rejects.toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/^grapevine: stdout: .*\[OUTPUT_FAILED\]\n {2}\S/) as string,
+    })
+    const { stderr } = await shell('/bin/bash', ['-c', `set -o pipefail; ${program} | true`])
+    expect(stderr).toBe('')
   })
 
   it('a port in use is told with the address', async () => {
@@ -213,5 +253,7 @@ describe('the command line', () => {
       code: 1,
       error: { code: 'WAIT_TIMEOUT' },
     })
+    const future = await failure(['wait', '--state', 'applied', '--release', '9', '--timeout', '1s'], 'client')
+    expect(future.error.message).toContain('release 9 has not come, the newest here is 0')
   })
 })

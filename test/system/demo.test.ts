@@ -1,12 +1,9 @@
 /** The demo as a newcomer meets it: whole, interrupted, and on a machine without cf-agent. */
 import { readdir } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { DemoMember } from '../../src/cli/demo/demo-member.ts'
-import { Bench, until } from '../support/program.ts'
-
-const entry = fileURLToPath(new URL('../../src/cli/grapevine.js', import.meta.url))
+import { Bench, entry, until } from '../support/program.ts'
 
 let bench: Bench
 beforeEach(async () => {
@@ -48,18 +45,30 @@ describe('grapevine demo', () => {
     expect(answer.stderr).toMatch(/^cf-agent is not installed \(apt-get install cfengine3\): .*pretend/)
   }, 70_000)
 
-  it('interrupted by Ctrl-C leaves no process and no file', async () => {
-    const demo = spawn(process.execPath, [entry, 'demo'], {
-      env: { ...process.env, TMPDIR: bench.folder },
-      stdio: 'ignore',
-    })
-    const exited = new Promise<number | null>((resolve) => demo.once('exit', (code) => resolve(code)))
-    await until('its folder', async () => (await left()).length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
-    demo.kill('SIGINT')
-    expect(await exited).toBe(130)
-    expect(await left()).toEqual([])
-  }, 40_000)
+  it.each([
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+    ['a closed pipe', 141],
+  ] as const)(
+    'interrupted by %s leaves no process and no file',
+    async (how, code) => {
+      const demo = spawn(process.execPath, [entry, 'demo'], {
+        env: { ...process.env, TMPDIR: bench.folder },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      const exited = new Promise<number | null>((resolve) => demo.once('exit', (status) => resolve(status)))
+      await until('its folder', async () => (await left()).length > 0)
+      if (how === 'a closed pipe') demo.stderr?.destroy()
+      else {
+        demo.stderr?.resume()
+        await new Promise((resolve) => setTimeout(resolve, 2_000))
+        demo.kill(how)
+      }
+      expect(await exited).toBe(code)
+      expect(await left()).toEqual([])
+    },
+    40_000,
+  )
 
   it('a member that ends early is told with its words', async () => {
     const member = new DemoMember('ghost', 'berlin', bench.path('nowhere'))

@@ -15,6 +15,8 @@ import { sizeText, table, type Output } from '../print.ts'
 const opensInMs = 6_000
 const limitMs = 55_000
 const lookMs = 250
+/** The exit code for each, as a shell gives it: 128 and the number of the signal. */
+const interruptions = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
 
 export const action: Action<{ keep: boolean }> = async ({ output }, { keep }) => {
   const startedAt = Date.now()
@@ -25,21 +27,23 @@ export const action: Action<{ keep: boolean }> = async ({ output }, { keep }) =>
       'cf-agent is not installed (apt-get install cfengine3): the demo applies with its pretend engine, into a scratch folder.',
     )
   const fleet = await DemoFleet.make(usesPretend)
-  const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<'interrupted'>()
-  const onSignal = (): void => interrupt('interrupted')
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<keyof typeof interruptions>()
+  const onSignal = (signal: NodeJS.Signals): void => interrupt(signal as keyof typeof interruptions)
+  // Nobody watches any more: the terminal was closed, or the pipe.
+  const onUnwatched = (): void => interrupt('SIGPIPE')
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', onUnwatched)
   const played = play(fleet, output, startedAt)
   try {
     const ended = await Promise.race([interrupted, played])
-    if (ended === 'interrupted') return 130
+    if (typeof ended === 'string') return interruptions[ended]
     output.answer(ended.document, ended.text)
     return ended.ok ? 0 : 1
   } finally {
     // Until all is away the handlers stay: an impatient second Ctrl-C must not leave files behind.
     await fleet.end(keep, played)
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal)
+    for (const stream of [process.stdout, process.stderr]) stream.off('error', onUnwatched)
     if (keep) output.note(`Kept: ${fleet.folder}`)
   }
 }

@@ -1,4 +1,5 @@
-/** `grapevine run`: the daemon. Prints `ready` and its addresses once it serves; SIGTERM and Ctrl-C end it cleanly. */
+/** `grapevine run`: the daemon. Prints `ready` and its addresses once it serves; SIGTERM, Ctrl-C and a closed terminal end it cleanly. */
+import { constants } from 'node:os'
 import { Daemon } from '#node/daemon.ts'
 import { homeFolder } from '#node/config.ts'
 import { stderrLog, type LogLevel } from '#node/log.ts'
@@ -16,10 +17,9 @@ export const action: Action<Options> = async ({ home, output }, { listen, bootst
   // A second signal does not wait for a clean end.
   const onSignal = (signal: NodeJS.Signals): void => {
     stop(signal)
-    process.once(signal, () => process.exit(128 + (signal === 'SIGINT' ? 2 : 15)))
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
   }
-  process.once('SIGTERM', onSignal)
-  process.once('SIGINT', onSignal)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, onSignal)
   // Started by another program over a channel, such as the demo: when that is gone, nobody else will end us.
   if (process.connected) process.once('disconnect', () => stop('disconnect'))
   // The channel alone is no reason to live on, such as after a start that failed.

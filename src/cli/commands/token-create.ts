@@ -21,11 +21,9 @@ export const action: Action<Options> = async ({ home, output }, { site, role, la
     args: { site, role, labels: labelsOf(label), ttlMs: ttl, max, addresses: address },
   })) as TokenDocument
   if (output.json) output.document(made)
-  else {
-    output.value(made.token)
-    if (made.addresses.length === 0)
-      output.note('This token names no address: its members find the fleet by LAN discovery or --bootstrap only.')
-  }
+  else output.value(made.token)
+  if (made.addresses.length === 0)
+    output.note('This token names no address: its members find the fleet by LAN discovery or --bootstrap only.')
   return 0
 }
 

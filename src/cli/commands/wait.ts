@@ -42,11 +42,8 @@ export const action: Action<Options> = async ({ home, output }, { state, release
     const answer = await callDaemon({ socket: controlSocketOf(folder), command: 'status' }).catch(() => noDaemon)
     if (answer !== noDaemon) status = answer as StatusDocument
   }
-  const missing = status?.bundles.filter((bundle) => !isAt(bundle, state)) ?? []
   throw new Negative('WAIT_TIMEOUT', {
-    message: status
-      ? `Not ${state} within ${timeout / 1000} s: release ${status.release}, ${missing.length === 0 ? 'no bundle is meant for this member' : missing.map((bundle) => `${bundle.name} is ${bundle.state}`).join(', ')}.`
-      : `Not ${state} within ${timeout / 1000} s: no daemon answered.`,
+    message: `Not ${state} within ${timeout / 1000} s: ${reasonOf(status, state, release)}.`,
     where: folder,
     next: 'See grapevine status.',
   })
@@ -62,6 +59,19 @@ async function statusWithoutDaemon(home: string): Promise<StatusDocument | undef
 function hasReached(status: StatusDocument, state: 'prepared' | 'applied', release: number | undefined): boolean {
   if (release !== undefined && status.release < release) return false
   return status.bundles.length > 0 && status.bundles.every((bundle) => isAt(bundle, state))
+}
+
+function reasonOf(
+  status: StatusDocument | undefined,
+  state: 'prepared' | 'applied',
+  release: number | undefined,
+): string {
+  if (!status) return 'no daemon answered'
+  if (release !== undefined && status.release < release)
+    return `release ${release} has not come, the newest here is ${status.release}`
+  const missing = status.bundles.filter((bundle) => !isAt(bundle, state))
+  const what = missing.map((bundle) => `${bundle.name} is ${bundle.state}`).join(', ')
+  return `release ${status.release}, ${what || 'no bundle is meant for this member'}`
 }
 
 const isAt = (bundle: StatusDocument['bundles'][number], state: 'prepared' | 'applied'): boolean =>
