@@ -127,9 +127,9 @@ export class Draft {
   #knownRoot(bytes: Uint8Array, envelope: Envelope, root: Root): Absorbed | undefined {
     const [before, held] = [this.state.roots[root.version - 2], this.state.roots[root.version - 1]]
     if (held && equalBytes(held, bytes)) return undefined
+    // Another first root is another fleet's: whoever trusts nothing yet says the same of it.
+    if (!before || !held) return { type: 'incomplete' }
     const where = `root ${root.version}`
-    if (!before || !held)
-      throw new Refused('METADATA_HASH', { message: `${where} is not the one that names this fleet.`, where })
     verifyRoot(readRoot(openEnvelope(before, 'root', where), where), root, envelope)
     // The same root with fewer of its signatures is as good; another root is evidence against the keys, not against the sender.
     return equalBytes(openEnvelope(held, 'root', where).bytes, envelope.bytes)

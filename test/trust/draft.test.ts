@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { after, day, toDate, type Instant } from '#base/time.ts'
 import { keyId, tufKey, type SigningKey } from '#trust/keys.ts'
@@ -172,6 +173,7 @@ describe('roots', () => {
   it('of a version that is here already change nothing (36)', () => {
     const other = { ...signedOf(first.roots[0] as Uint8Array), 'x-fleet': 'other' }
     expect(offered(forged(other, ...keys.root))).toEqual(['incomplete', 1])
+    expect(offered(...first.roots)).toEqual(['incomplete', 1])
   })
 
   it('that lack a role are refused (37)', () => {
@@ -225,6 +227,92 @@ describe('a role', () => {
     const bundles = forged({ ...signedOf(third.roles.get('bundles') as Uint8Array), version: 'x' }, keys.bundles)
     const pack = relisted(second, { bundles: [bundles, 3] })
     expect(setAt(second).absorb(pack, now)).toMatchObject({ type: 'refused', code: 'METADATA_VERSION' })
+  })
+
+  const changedFile = (name: string, change: object, key: SigningKey): Uint8Array =>
+    forged({ ...signedOf(second.roles.get(name) as Uint8Array), ...change }, key)
+
+  it('signed by the wrong keys is refused: targets by the bundles, bundles by a stranger (59, 60)', () => {
+    for (const [name, key, version] of [
+      ['targets', keys.bundles, 2],
+      ['bundles', keyOf('stranger'), 3],
+      ['mesh', keys.bundles, 3],
+    ] as const) {
+      const set = setAt(second)
+      const pack = relisted(second, { [name]: [changedFile(name, { version }, key), version] })
+      expect(set.absorb(pack, now).type).toBe('unknown-signer')
+      expect(set.state()).toEqual(setAt(second).state())
+      expect(set.absorb(third, now)).toEqual({ type: 'advanced', complete: true })
+    }
+  })
+
+  it('that the snapshot does not list is not believed, and the set is not whole (61)', () => {
+    const listed = signedOf(second.snapshot as Uint8Array) as unknown as { meta: Json; version: number }
+    const { 'bundles.json': _, ...meta } = listed.meta
+    const snapshot = forged({ ...listed, meta }, keys.snapshot)
+    const head = signedOf(second.timestamp as Uint8Array) as unknown as Json
+    const timestamp = forged({ ...head, meta: { 'snapshot.json': metaOf(snapshot, 2) } }, keys.timestamp)
+    const set = TrustedSet.pinned(meshId)
+    expect(set.absorb({ ...second, snapshot, timestamp }, now)).toEqual({ type: 'advanced', complete: false })
+    expect([set.complete, set.release, set.bundles()]).toEqual([false, 0, []])
+    expect(set.absorb(third, now)).toEqual({ type: 'advanced', complete: true })
+  })
+
+  it('speaks for no path but those that were given to it (62)', () => {
+    const targets = structuredClone(signedOf(second.roles.get('targets') as Uint8Array)) as unknown as {
+      delegations: { roles: { name: string; paths: string[] }[] }
+    }
+    const withPaths = (name: string, paths: string[]): MetadataPack => {
+      const roles = targets.delegations.roles.map((role) => (role.name === name ? { ...role, paths } : role))
+      const file = forged({ ...targets, version: 2, delegations: { ...targets.delegations, roles } }, keys.targets)
+      return relisted(second, { targets: [file, 2] })
+    }
+    const set = setAt(second)
+    expect(set.absorb(withPaths('bundles', ['bundles/db/*']), now)).toEqual({ type: 'advanced', complete: true })
+    expect(set.bundles()).toEqual([])
+    const newcomer = TrustedSet.pinned(meshId)
+    expect(newcomer.absorb(withPaths('mesh', ['other/*']), now)).toEqual({ type: 'advanced', complete: false })
+    expect(newcomer.issuers()).toEqual([])
+  })
+
+  it('or a snapshot that has expired is not taken as new (52)', () => {
+    const expires = toDate(after(now, -1 * day))
+    const bundles = relisted(second, { bundles: [changedFile('bundles', { version: 3, expires }, keys.bundles), 3] })
+    const listed = signedOf(bundles.snapshot as Uint8Array)
+    const snapshot = forged({ ...listed, expires }, keys.snapshot)
+    const head = signedOf(bundles.timestamp as Uint8Array)
+    const meta = { 'snapshot.json': metaOf(snapshot, 3) }
+    const old = { ...second, snapshot, timestamp: forged({ ...head, meta }, keys.timestamp) }
+    for (const pack of [bundles, old]) {
+      const set = setAt(second)
+      expect(set.absorb(pack, now)).toMatchObject({ type: 'refused', code: 'METADATA_EXPIRED' })
+      expect(set.state()).toEqual(setAt(second).state())
+      expect(set.absorb(third, now)).toEqual({ type: 'advanced', complete: true })
+    }
+  })
+
+  it('and a document of it that is signed and not understood is refused, and nothing is thrown', () => {
+    const mesh = signedOf(second.roles.get('mesh') as Uint8Array) as unknown as { targets: Json }
+    for (const text of [
+      '[]',
+      '{',
+      '{"v":2}',
+      '{"issuers":[{"kid":"a","pub":"b"}],"v":1}',
+      '{"issuers":[],"v":1,"x":1}',
+    ]) {
+      const bytes = utf8(text)
+      const { version: _, ...target } = metaOf(bytes, 0)
+      const role = changedFile(
+        'mesh',
+        { version: 3, targets: { ...mesh.targets, 'mesh/issuers.json': target } },
+        keys.mesh,
+      )
+      const documents = new Map([...second.documents, ['mesh/issuers.json', bytes]])
+      const set = setAt(second)
+      const pack = { ...relisted(second, { mesh: [role, 3] }), documents }
+      expect(set.absorb(pack, now), text).toMatchObject({ type: 'refused', code: 'METADATA_MALFORMED' })
+      expect(set.state()).toEqual(setAt(second).state())
+    }
   })
 
   it('that is listed anew and expired meanwhile is not carried over (52)', () => {
