@@ -6,6 +6,7 @@
  *
  * Checked cheap things first: size and spelling, fleet, issuer, revocation, peer, times, subset, and only then two signatures.
  */
+import { assert } from '#base/assert.ts'
 import { utf8 } from '#base/bytes.ts'
 import { canonicalJson } from '#base/canonical-json.ts'
 import { isDigest, type Digest } from '#base/digest.ts'
@@ -16,7 +17,7 @@ import { certificateOf, isSigned, readCertificate, signCertificate, type Certifi
 import { kidOf, type SigningKey } from './keys.ts'
 import type { Revocations } from './mesh-documents.ts'
 import { peerIdOf, publicKeyOf, type PeerId } from './peer-id.ts'
-import { instantAt, labelsAt, seconds, tokenBodyOf, type JoinToken, type TokenBody } from './token.ts'
+import { instantAt, labelsAt, seconds, tokenBodyOf, wordPattern, type JoinToken, type TokenBody } from './token.ts'
 
 export type Role = 'origin' | 'relay' | 'client'
 
@@ -74,6 +75,7 @@ export function enrol({
       message: `This join token is valid from ${new Date(token.notBefore).toISOString().slice(0, 16)}Z on.`,
       next: 'Check the clock of this machine.',
     })
+  assert(namePattern.test(name), `a device cannot be called ${name}`)
   const body = bodyOf({
     ...token,
     peer: peerIdOf(device.public),
@@ -178,7 +180,7 @@ function memberOf(body: Fields, issuer: string, token: TokenBody | undefined, ch
   return {
     peer: peer as PeerId,
     name: textAt(own(body, 'name'), 'name', 63, namePattern),
-    site: textAt(own(body, 'site'), 'site', 63),
+    site: textAt(own(body, 'site'), 'site', 63, wordPattern),
     role: oneOfAt(own(body, 'role'), 'role', ['origin', 'relay', 'client']),
     labels: labelsAt(own(body, 'labels')),
     token: token?.id,

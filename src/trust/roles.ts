@@ -25,7 +25,7 @@ export type FileType = keyof typeof fileBytesMax
 const signaturesMax = 16
 const rolesListedMax = 64
 const pathLengthMax = 200
-const fleetNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+export const fleetNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 
 export interface Envelope extends SignedBytes {
   readonly type: FileType

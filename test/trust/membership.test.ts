@@ -1,14 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { textOf, utf8 } from '#base/bytes.ts'
+import { textOf, toBase64url, utf8 } from '#base/bytes.ts'
 import { canonicalJson } from '#base/canonical-json.ts'
 import { Refused } from '#base/errors.ts'
-import { after, day, type Instant } from '#base/time.ts'
+import { after, day } from '#base/time.ts'
 import { signCertificate } from '#trust/certificate.ts'
-import { kidOf } from '#trust/keys.ts'
+import { domainBytes, kidOf, sign } from '#trust/keys.ts'
 import { enrol, issueMembership, verifyMembership, type MembershipCheck } from '#trust/membership.ts'
 import { peerIdOf, publicKeyOf } from '#trust/peer-id.ts'
-import { makeToken, readToken, type JoinToken } from '#trust/token.ts'
+import type { JoinToken } from '#trust/token.ts'
 import { fleet, keyOf, now } from '../support/fleet.ts'
 
 const acme = fleet()
@@ -88,6 +88,51 @@ describe('a membership made with a token', () => {
     expect(codeOf(utf8(canonicalJson(domain)))).toBe('MEMBERSHIP_INVALID')
   })
 
+  it('is not proved by a signature that was made for another purpose (88)', () => {
+    const { body, token: link } = JSON.parse(textOf(certificate) ?? '') as { body: object; token: object }
+    const spelled = utf8(canonicalJson(body))
+    for (const signed of [
+      spelled,
+      domainBytes('grapevine-report-v1', spelled),
+      domainBytes('grapevine-receipt-v1', spelled),
+    ]) {
+      const sig = toBase64url(sign(token().key, signed))
+      expect(codeOf(utf8(canonicalJson({ body, sig, token: link })))).toBe('MEMBERSHIP_INVALID')
+    }
+  })
+
+  it('of a key of small order is signed by nobody (17)', () => {
+    const fields = JSON.parse(textOf(certificate) ?? '') as { body: object; token: { body: object } }
+    const weak = { ...fields.token.body, pub: `01${'0'.repeat(62)}` }
+    const sig = toBase64url(Uint8Array.from({ length: 64 }, (_, index) => (index === 0 ? 1 : 0)))
+    const forgery = { body: fields.body, sig, token: signCertificate('grapevine-token-v1', weak, keys.issuer) }
+    expect(codeOf(utf8(canonicalJson(forgery)))).toBe('MEMBERSHIP_INVALID')
+  })
+
+  it.each([
+    ['no peer id', { peer: '12D3KooWthief' }],
+    ['a peer id of another kind of key', { peer: 'QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N' }],
+    ['a name that a terminal obeys', { name: 'a[b' }],
+    ['a site of another shape', { site: 'a b' }],
+    ['a role that nobody knows', { role: 'king' }],
+    ['labels that are no words', { labels: { role: 'a b' } }],
+    ['seventeen labels', { labels: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`l${n}`, 'x'])) }],
+    ['a fraction of a second', { exp: '1' }],
+    ['a negative time', { iat: -1 }],
+  ])('with %s is refused, and nothing else is thrown', (_what, change) => {
+    expect(codeOf(bent(change), { peer: undefined as never })).toBe('MEMBERSHIP_INVALID')
+  })
+
+  it('that is checked before its fleet is known to revoke says the first thing that is wrong', () => {
+    const revocations = { ...none, peers: new Set([peer as string]) }
+    const wrong = { meshId: fleet('other').meshId, issuers: [], revocations, now: after(now, 900 * day) }
+    expect(codeOf(certificate, wrong)).toBe('MEMBERSHIP_OTHER_FLEET')
+    expect(codeOf(certificate, { ...wrong, meshId })).toBe('MEMBERSHIP_ISSUER_UNKNOWN')
+    expect(codeOf(certificate, { ...wrong, meshId, issuers: [keys.issuer] })).toBe('MEMBERSHIP_REVOKED')
+    const stranger = { peer: peerIdOf(keyOf('thief').public), now: wrong.now }
+    expect(codeOf(certificate, stranger)).toBe('MEMBERSHIP_OTHER_PEER')
+  })
+
   it('has one spelling, no further member, and no more than 2 KiB (89)', () => {
     const text = textOf(certificate) ?? ''
     for (const other of [
@@ -131,57 +176,6 @@ describe('a membership signed by an issuer', () => {
   it('makes an origin, which no token can', () => {
     expect(verifyMembership(issue(), check)).toMatchObject({ role: 'origin', token: undefined })
     expect(codeOf(issue(keyOf('stranger')))).toBe('MEMBERSHIP_ISSUER_UNKNOWN')
-  })
-})
-
-describe('a join token', () => {
-  const order = {
-    issuer: keys.issuer,
-    meshId,
-    fleet: 'acme',
-    tokenSeed: new Uint8Array(32).fill(7),
-    site: 'berlin',
-    role: 'relay' as const,
-    labels: { role: 'web' },
-    now,
-    addresses: ['/ip4/192.0.2.1/tcp/47100'],
-    issuers: [keys.issuer.public],
-  }
-  const { text } = makeToken(order)
-
-  it('is one line that says where and what its members are', () => {
-    expect(text).toMatch(/^gvj1_[A-Za-z0-9_-]+$/)
-    expect(readToken(text)).toMatchObject({ site: 'berlin', role: 'relay', labels: { role: 'web' }, meshId, max: 1 })
-  })
-
-  it('with any character changed, missing or added is told as damaged', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: text.length - 1 }), fc.constantFrom('', 'A', 'Zz'), (place, other) => {
-        fc.pre(other !== text[place])
-        const bad = text.slice(0, place) + other + text.slice(place + 1)
-        expect(() => readToken(bad)).toThrow(expect.objectContaining({ code: 'TOKEN_DAMAGED' }))
-      }),
-      { numRuns: 200 },
-    )
-  })
-
-  it('with more labels than a membership can hold is not made', () => {
-    const labelled = (count: number, length: number): Record<string, string> =>
-      Object.fromEntries(Array.from({ length: count }, (_, n) => [`l${n}`, 'x'.repeat(length)]))
-    for (const labels of [labelled(17, 1), labelled(10, 60)])
-      expect(() => makeToken({ ...order, labels })).toThrow(expect.objectContaining({ code: 'TOKEN_OPTION_INVALID' }))
-    const longest = acme.token({ labels: labelled(7, 63), site: 's'.repeat(63), max: 1e9 })
-    expect(codeOf(enrol({ token: longest, device, name: 'n'.repeat(63), now }))).toBe('accepted')
-  })
-
-  it('makes members in its time only, by the clock of the device', () => {
-    const at =
-      (time: Instant): (() => Uint8Array) =>
-      () =>
-        enrol({ token: readToken(text), device, name: 'x', now: time })
-    expect(at(after(now, 8 * day))).toThrow(expect.objectContaining({ code: 'TOKEN_EXPIRED' }))
-    expect(at(after(now, 0 - day))).toThrow(expect.objectContaining({ code: 'TOKEN_NOT_YET_VALID' }))
-    expect(at(after(now, 6 * day))).not.toThrow()
   })
 })
 
