@@ -1,10 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import nacl from 'tweetnacl'
+import { AssertionFailed } from '#base/assert.ts'
+import { concatBytes } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
-import { boxKey } from '#trust/keys.ts'
+import { reportBytesMax } from '#facts/report.ts'
+import { boxKey, domainBytes, sign } from '#trust/keys.ts'
 import { peerIdOf } from '#trust/peer-id.ts'
-import { openReport, readReceipt, sealReport, signReceipt } from '#trust/seal.ts'
+import { openReport, readReceipt, sealedBytesMax, sealReport, signReceipt } from '#trust/seal.ts'
 import { keyOf, seedOf } from '../support/fleet.ts'
 
 const device = keyOf('device')
@@ -36,6 +40,65 @@ describe('a sealed report', () => {
     expect(Buffer.from(seal(new Uint8Array(50).fill(65))).includes('AAAA')).toBe(false)
   })
 
+  it('changes its class behind the last byte that fits, and holds the largest report and a membership', () => {
+    const overhead = 57 + 16
+    for (const [body, plain] of [
+      [0, 1_024],
+      [916, 1_024],
+      [917, 4_096],
+      [3_988, 4_096],
+      [3_989, 16_384],
+      [16_276, 16_384],
+      [16_277, 73_728],
+      [reportBytesMax + 2_048, 73_728],
+      [73_620, 73_728],
+    ] as const) {
+      const sealed = seal(new Uint8Array(body).fill(1))
+      expect([body, sealed.byteLength]).toEqual([body, plain + overhead])
+      expect(openReport(sealed, [box]).body.byteLength).toBe(body)
+      expect(sealed.byteLength).toBeLessThanOrEqual(sealedBytesMax)
+    }
+    expect(() => seal(new Uint8Array(73_621))).toThrow(AssertionFailed)
+  })
+
+  /** What a member makes who knows the format: any plaintext, sealed as it should be. */
+  const sealPlain = (plain: Uint8Array): Uint8Array => {
+    const secret = seedOf('ephemeral')
+    const nonce = seedOf('nonce').slice(0, 24)
+    return concatBytes(Uint8Array.of(1), boxKey(secret).public, nonce, nacl.box(plain, nonce, box.public, secret))
+  }
+  const plain = (length: number, seq: bigint, body: Uint8Array): Uint8Array => {
+    const bytes = new Uint8Array(108 + body.byteLength)
+    const view = new DataView(bytes.buffer)
+    view.setBigUint64(96, seq)
+    view.setUint32(104, length)
+    bytes.set(body, 108)
+    bytes.set(device.public)
+    bytes.set(
+      sign(device, domainBytes('grapevine-report-v1', bytes.slice(96, 104), bytes.slice(108, 108 + length))),
+      32,
+    )
+    return bytes
+  }
+
+  it('that names another device than the one that signed it, or a length it has not, is refused', () => {
+    const body = Uint8Array.of(1, 2, 3)
+    expect(openReport(sealPlain(plain(3, 7n, body)), [box])).toMatchObject({ seq: 7, body })
+    const other = plain(3, 7n, body)
+    other.set(keyOf('victim').public)
+    const spoken = plain(3, 7n, body)
+    spoken.set(sign(device, domainBytes('grapevine-receipt-v1', body)), 32)
+    for (const bytes of [
+      other,
+      spoken,
+      plain(4, 7n, body),
+      plain(2 ** 32 - 1, 7n, body),
+      plain(3, 2n ** 53n, body),
+      new Uint8Array(107),
+    ])
+      expect(() => openReport(sealPlain(bytes), [box])).toThrow(expect.objectContaining({ code: 'SEAL_INVALID' }))
+  })
+
   it('is not opened by any other key (93)', () => {
     expect(() => openReport(seal(new Uint8Array(3)), [boxKey(seedOf('relay'))])).toThrow(
       expect.objectContaining({ code: 'SEAL_INVALID' }),
@@ -65,6 +128,22 @@ describe('a receipt', () => {
 
   it('names the reports that the origin has', () => {
     expect(readReceipt(receipt, [peerIdOf(origin.public)])).toEqual(names)
+  })
+
+  it('names at most 256, and of any other bytes nothing else is thrown', () => {
+    const peer = [peerIdOf(origin.public)]
+    const many = Array.from({ length: 256 }, (_, n) => sha256(Uint8Array.of(n)))
+    expect(readReceipt(signReceipt(origin, many), peer)).toEqual(many)
+    const list = new Uint8Array(257 * 32)
+    const signature = sign(origin, domainBytes('grapevine-receipt-v1', list))
+    const long = concatBytes(origin.public, signature, list)
+    expect(() => readReceipt(long, peer)).toThrow(expect.objectContaining({ code: 'RECEIPT_INVALID' }))
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (junk) => {
+        expect(() => readReceipt(junk, peer)).toThrow(Refused)
+        expect(() => openReport(junk, [box])).toThrow(Refused)
+      }),
+    )
   })
 
   it('of anybody else, or changed on the way, empties no outbox', () => {
