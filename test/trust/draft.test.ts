@@ -222,6 +222,19 @@ describe('roots', () => {
   })
 })
 
+describe('a timestamp', () => {
+  it('that has expired is not taken, though all behind it is still good (52, 53)', () => {
+    const head = signedOf(second.timestamp as Uint8Array) as unknown as { version: number }
+    const expires = toDate(after(now, -1 * day))
+    const timestamp = forged({ ...head, version: head.version + 1, expires }, keys.timestamp)
+    const set = setAt(second)
+    expect(set.absorb({ ...nothing, timestamp }, now)).toMatchObject({ type: 'refused', code: 'METADATA_EXPIRED' })
+    expect(set.state()).toEqual(setAt(second).state())
+    expect(set.absorb(second, after(now, 400 * day)).type).toBe('same')
+    expect(inForce(set)).toEqual(inForce(setAt(second)))
+  })
+})
+
 describe('a role', () => {
   it('with a version that is no number is refused, and nothing is thrown', () => {
     const bundles = forged({ ...signedOf(third.roles.get('bundles') as Uint8Array), version: 'x' }, keys.bundles)

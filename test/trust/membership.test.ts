@@ -70,6 +70,12 @@ describe('a membership made with a token', () => {
     expect(codeOf(certificate, { issuers: [keyOf('other issuer')] })).toBe('MEMBERSHIP_ISSUER_UNKNOWN')
   })
 
+  it('made in one fleet with a token of another is refused in both (84)', () => {
+    const { meshId: other } = fleet('other')
+    expect(codeOf(bent({ mesh: other }))).toBe('MEMBERSHIP_OTHER_FLEET')
+    expect(codeOf(bent({ mesh: other }), { meshId: other })).toBe('MEMBERSHIP_OTHER_FLEET')
+  })
+
   it('is void once its device, its token or its issuer is revoked (85)', () => {
     const kid = kidOf(keys.issuer.public)
     for (const revocations of [

@@ -117,6 +117,12 @@ describe('a join token', () => {
     )
   })
 
+  it('with the seed of another key is damaged: its members would be signed by nobody', () => {
+    const json = textOf((fromBase64url(text.slice(5)) as Uint8Array).subarray(0, -4)) ?? ''
+    const other = json.replace(/"seed":"[0-9a-f]{64}"/, `"seed":"${'8'.repeat(64)}"`)
+    expect([other === json, outcome(line(other))]).toEqual([false, 'TOKEN_DAMAGED'])
+  })
+
   it('that would make a terminal do things is damaged', () => {
     const json = textOf((fromBase64url(text.slice(5)) as Uint8Array).subarray(0, -4)) ?? ''
     expect(outcome(line(json))).toBe('acme')
