@@ -57,6 +57,11 @@ export class Device {
   #verdict: Verdict = 'ignore'
   #up = true
 
+  /** How it fails its neighbours: its chunks are wrong, or it neither fetches nor serves. */
+  behaviour: 'honest' | 'lies' | 'stalls' = 'honest'
+  /** Bytes of chunks it served, and of those that it got twice. */
+  servedBytes = 0
+
   constructor(init: DeviceInit, network: Network, member: Member) {
     this.init = init
     this.member = member
@@ -154,14 +159,14 @@ export class Device {
       case 'query':
         return this.#network.query(address)
       case 'fetch':
-        return this.#fetch(effect)
+        return this.behaviour === 'stalls' ? undefined : this.#fetch(effect)
       case 'cancel': {
         const ask = this.#fetches.get(effect.fetch)
         if (ask !== undefined) this.#network.cancel(ask)
         return
       }
       case 'serve':
-        return this.#serve(effect, effect.run.first)
+        return this.behaviour === 'stalls' ? undefined : this.#serve(effect, effect.run.first)
       case 'deny':
         return this.#network.finish(effect.ask, effect.code)
       case 'open': {
@@ -215,10 +220,10 @@ export class Device {
       this.init.address,
       link,
       run,
-      (index, { size }) => {
+      (index, { size, isWrong }) => {
         const held = this.#held(run.content)
-        const verdict = held.has(index) ? 'already' : 'stored'
-        held.add(index)
+        const verdict = isWrong ? 'wrong' : held.has(index) ? 'already' : 'stored'
+        if (!isWrong) held.add(index)
         this.feed({ type: 'chunk', fetch, index, bytes: size, verdict })
       },
       (end) => {
@@ -234,8 +239,9 @@ export class Device {
     if (index >= run.first + run.count) return this.#network.finish(ask)
     const size = this.#factsOf(run.content).chunkBytes[index]
     assert(size !== undefined, `chunk ${index} of ${run.content} exists`)
-    this.#network.answer(ask, index, { size }, (isThere) => {
+    this.#network.answer(ask, index, { size, isWrong: this.behaviour === 'lies' }, (isThere) => {
       if (!isThere || !this.#up) return
+      this.servedBytes += size
       this.feed({ type: 'served', link, content: run.content, bytes: size })
       this.#serve(effect, index + 1)
     })

@@ -26,6 +26,8 @@ export interface NetworkNode {
 /** A chunk on the wire: its size, and its bytes only where a test brings real ones. */
 export interface Payload {
   readonly size: number
+  /** Its bytes are not what they are called. */
+  readonly isWrong?: boolean
   readonly bytes?: Uint8Array
 }
 

@@ -8,7 +8,16 @@ import { Refused } from '#base/errors.ts'
 import { verifyMembership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { Address, LinkId } from './link.ts'
-import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
+import {
+  dismiss,
+  send,
+  wrongBytes,
+  type Neighbour,
+  type Neighbours,
+  type Self,
+  type Standing,
+  type Turn,
+} from './neighbour.ts'
 import { admissionMs, banMs, siteLinksMax, strikesKnownMax, strikesMax, wireVersion } from './params.ts'
 import type { Hello } from './wire.ts'
 
@@ -99,7 +108,7 @@ export class Admission {
       event: 'peer.blamed',
       fields: { peer: neighbour.peer, what, strikes: count },
     })
-    if (count >= strikesMax) dismiss(turn, neighbour, 'BANNED')
+    if (count >= strikesMax) dismiss(turn, neighbour, what === 'CHUNK_WRONG' ? wrongBytes : 'BANNED')
   }
 
   isBanned(peer: PeerId): boolean {

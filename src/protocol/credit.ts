@@ -1,37 +1,117 @@
 /**
- * How many bytes may be asked of a neighbour and not be here yet (protocol.md §4): on the LAN a fixed number, on a line what its
- * measured rate carries in a fraction of a second, so that control messages never wait long behind bulk.
+ * How many bytes may be asked of a neighbour and not be here yet (protocol.md §4, §6): what its measured rate carries in the time that an
+ * ask takes to come back, and a little more. So a line is kept busy while control messages never wait long behind bulk.
+ *
+ * Rate: the best of the last windows in which something was on its way. Delay: from an ask to its first chunk, the least of late; what it is
+ * longer now is queued on the path, by us or by others. In the polite mode the credit shrinks when that exceeds `politeMs` (the target of
+ * LEDBAT, RFC 6817).
  */
-import { since, type Instant } from '#base/time.ts'
+import { after, since, type Instant } from '#base/time.ts'
 import type { LinkId } from './link.ts'
-import { lanCreditBytes, wanCreditBytesMax, wanCreditBytesMin, wanCreditMs } from './params.ts'
+import {
+  creditWindowMs,
+  lanCreditBytesMax,
+  lanCreditBytesMin,
+  lanCreditMs,
+  politeMs,
+  wanCreditBytesMax,
+  wanCreditBytesMin,
+  wanCreditBytesStart,
+  wanCreditMs,
+} from './params.ts'
 
-/** A part of what was asked for, as it came. */
-interface Measured {
+const windowsKept = 4
+/** The least delay is believed this long: routes change. */
+const baseMsKept = 30_000
+
+interface Measure {
+  windowAt: Instant
+  windowBytes: number
+  /** Bytes a second, of the last windows. */
+  rates: number[]
+  baseMs: number | undefined
+  baseAt: Instant
+  /** In the polite mode: how much of the credit is used, 0 to 1. */
+  share: number
+}
+
+interface Place {
   readonly link: LinkId
-  readonly startedAt: Instant
-  readonly arrivedBytes: number
+  readonly inside: boolean
+}
+
+/** A chunk that came. */
+interface Arrival {
+  readonly link: LinkId
+  readonly bytes: number
+  readonly askedAt: Instant
+  readonly isFirst: boolean
 }
 
 export class Credit {
-  /** Bytes a second that a link from outside was seen to carry. */
-  readonly #rates = new Map<LinkId, number>()
+  readonly #measures = new Map<LinkId, Measure>()
+  readonly #isPolite: boolean
 
-  bytesOf({ link, inside }: { readonly link: LinkId; readonly inside: boolean }): number {
-    if (inside) return lanCreditBytes
-    const rate = this.#rates.get(link) ?? 0
-    return Math.min(wanCreditBytesMax, Math.max(wanCreditBytesMin, (rate * wanCreditMs) / 1000))
+  constructor(isPolite: boolean = false) {
+    this.#isPolite = isPolite
   }
 
-  /** An ask on a line has ended. */
-  measure(now: Instant, { link, startedAt, arrivedBytes }: Measured): void {
-    const rate = (arrivedBytes * 1000) / Math.max(1, since(startedAt, now))
-    // Doubling at most: one burst out of a full buffer says little about the line.
-    const before = this.#rates.get(link) ?? 0
-    this.#rates.set(link, before === 0 ? rate : before * 0.5 + Math.min(rate, before * 4) * 0.5)
+  bytesOf({ link, inside }: Place): number {
+    const measure = this.#measures.get(link)
+    const rate = measure ? Math.max(0, ...measure.rates) : 0
+    const baseMs = measure?.baseMs ?? 0
+    if (inside) {
+      const bytes = (rate * (baseMs + lanCreditMs)) / 1000
+      return Math.min(lanCreditBytesMax, Math.max(lanCreditBytesMin, bytes))
+    }
+    if (rate === 0) return wanCreditBytesStart
+    const spareMs = this.#isPolite ? politeMs / 2 : wanCreditMs
+    const bytes = ((rate * (baseMs + spareMs)) / 1000) * (measure?.share ?? 1)
+    return Math.min(wanCreditBytesMax, Math.max(wanCreditBytesMin, bytes))
+  }
+
+  /** Bytes a second that a link was seen to carry of late, 0 where nothing is known. */
+  rateOf(link: LinkId): number {
+    return Math.max(0, ...(this.#measures.get(link)?.rates ?? []))
+  }
+
+  /** Something is asked of a link from which nothing was on its way: idle time says nothing of its rate. */
+  begins(now: Instant, link: LinkId): void {
+    const measure = this.#measures.get(link)
+    if (measure) {
+      measure.windowAt = now
+      measure.windowBytes = 0
+    } else
+      this.#measures.set(link, { windowAt: now, windowBytes: 0, rates: [], baseMs: undefined, baseAt: now, share: 1 })
+  }
+
+  arrived(now: Instant, { link, bytes, askedAt, isFirst }: Arrival): void {
+    const measure = this.#measures.get(link)
+    if (!measure) return
+    measure.windowBytes += bytes
+    const windowMs = since(measure.windowAt, now)
+    if (windowMs >= creditWindowMs) {
+      measure.rates.push((measure.windowBytes * 1000) / windowMs)
+      if (measure.rates.length > windowsKept) measure.rates.shift()
+      measure.windowAt = now
+      measure.windowBytes = 0
+    }
+    // Without the time that its own bytes take, or a long chunk would look like a queue.
+    const rate = this.rateOf(link)
+    if (isFirst && rate > 0) this.#delayed(now, measure, Math.max(0, since(askedAt, now) - (bytes * 1000) / rate))
   }
 
   down(link: LinkId): void {
-    this.#rates.delete(link)
+    this.#measures.delete(link)
+  }
+
+  #delayed(now: Instant, measure: Measure, ms: number): void {
+    if (measure.baseMs === undefined || ms <= measure.baseMs || after(measure.baseAt, baseMsKept) <= now) {
+      measure.baseMs = ms
+      measure.baseAt = now
+    }
+    const queuedMs = ms - measure.baseMs
+    // A quarter less when it is too long, a little more when it is short: others on the line come first.
+    measure.share = queuedMs > politeMs ? Math.max(0.1, measure.share * 0.75) : Math.min(1, measure.share + 0.05)
   }
 }

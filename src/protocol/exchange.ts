@@ -8,50 +8,41 @@ import { assert } from '#base/assert.ts'
 import type { Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { Bitmap } from './bitmap.ts'
-import { chooseRun } from './chunk-choice.ts'
-import { Credit } from './credit.ts'
+import { Asking } from './asking.ts'
+import type { Fetch } from './fetches.ts'
 import { Interests } from './interests.ts'
+import type { Line } from './line.ts'
 import type { FetchEnd, LinkId } from './link.ts'
 import type { Ledger } from './ledger.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
-import { chunksMax, haveMs, openAgainMs, runChunksMax, runsPerMessageMax } from './params.ts'
+import { chunksMax, openAgainMs, runChunksMax, runsPerMessageMax } from './params.ts'
 import { Pauses } from './pauses.ts'
 import type { Uplink } from './uplink.ts'
 import { WantedContent } from './wanted-content.ts'
-import type { Have, More } from './wire.ts'
-
-interface Fetch {
-  readonly link: LinkId
-  readonly outside: boolean
-  readonly content: WantedContent
-  readonly first: number
-  readonly count: number
-  readonly startedAt: Instant
-  arrived: number
-  arrivedBytes: number
-}
+import type { Have, Lease, More } from './wire.ts'
 
 export class Exchange {
-  readonly #self: Self
   readonly #neighbours: Neighbours
-  readonly #uplink: Uplink
   readonly #ledger: Ledger
   readonly #contents = new Map<Digest, WantedContent>()
-  readonly #fetches = new Map<number, Fetch>()
+  readonly #asking: Asking
   readonly #interests = new Interests()
-  readonly #credit = new Credit()
   readonly #pauses = new Pauses()
   /** Contents that could not be opened, and when they are tried again. */
   readonly #openAgain = new Map<Digest, Instant>()
-  #nextFetch = 1
-  #newsAt: Instant | undefined
+  /** Contents with something to tell. */
+  readonly #news = new Set<WantedContent>()
   #hasNewDemand = false
 
   constructor(self: Self, neighbours: Neighbours, uplink: Uplink, ledger: Ledger) {
-    this.#self = self
     this.#neighbours = neighbours
-    this.#uplink = uplink
     this.#ledger = ledger
+    this.#asking = new Asking(self, neighbours, uplink)
+  }
+
+  /** Who of the site fetches what from outside. */
+  get line(): Line {
+    return this.#asking.line
   }
 
   /** Wants a content, its list first; `complete` is told at once where all of it is here. Wanting again may only raise its priority. */
@@ -59,6 +50,7 @@ export class Exchange {
     const known = this.#contents.get(ref.digest)
     if (known) {
       known.priority = Math.min(known.priority, priority)
+      this.#asking.look()
       if (known.phase === 'complete') turn.notify({ type: 'complete', content: ref.digest })
       return
     }
@@ -74,7 +66,7 @@ export class Exchange {
     // Forgotten before anything is said: whatever comes of that must not take it up again.
     this.#contents.delete(digest)
     this.#openAgain.delete(digest)
-    this.#cancel(turn, content)
+    this.#asking.cancel(turn, content)
     this.#interests.done(turn, digest)
     if (content.phase === 'listing' && content.ref.list) this.unwant(turn, content.ref.list.digest)
   }
@@ -92,9 +84,10 @@ export class Exchange {
     assert(chunks <= chunksMax, 'a content has at most as many chunks as its reference may name')
     if (content?.phase !== 'opening') return
     content.opened(chunks, have)
+    this.#asking.look()
     if (content.have.isFull) return this.#completed(turn, content)
     for (const subscriber of content.subscribers) this.#offer(turn, content, subscriber)
-    for (const { link } of this.#sources()) this.#interests.ask(turn, link, [digest])
+    for (const { link } of this.#asking.sources()) this.#interests.ask(turn, link, [digest])
   }
 
   /** A content that could not be opened is tried again later: a full disk is mended by people. */
@@ -133,35 +126,46 @@ export class Exchange {
   }
 
   /** What a neighbour has. False where it does not fit the content: only a liar or a broken member says so. */
-  have(neighbour: Neighbour, message: Have): boolean {
+  have(turn: Turn, neighbour: Neighbour, message: Have): boolean {
     const content = this.#contents.get(message.content)
     // Said on our want, which crossed the last chunk; or of nothing that we asked for.
     if (content?.phase !== 'fetching') return true
     if (message.chunks !== content.have.size) return false
-    content.offers.set(
-      neighbour.link,
+    this.#offered(
+      turn,
+      neighbour,
+      content,
       message.bits ? new Bitmap(message.chunks, message.bits) : Bitmap.full(message.chunks),
     )
     return true
   }
 
-  more(neighbour: Neighbour, message: More): void {
+  more(turn: Turn, neighbour: Neighbour, message: More): void {
     const content = this.#contents.get(message.content)
     if (content?.phase !== 'fetching') return
     const offer = content.offers.get(neighbour.link) ?? new Bitmap(content.have.size)
     for (const [first, count] of message.runs)
       for (let index = first; index < Math.min(first + count, offer.size); index++) offer.add(index)
-    content.offers.set(neighbour.link, offer)
+    this.#offered(turn, neighbour, content, offer)
+  }
+
+  /** What an uplink member of our site has taken on. */
+  leased(turn: Turn, neighbour: Neighbour, message: Lease): void {
+    this.#asking.look()
+    this.line.heard(turn, neighbour, message, this.#contents.get(message.content))
   }
 
   /** A neighbour is there: it is asked about everything that is missing. */
   established(turn: Turn, neighbour: Neighbour): void {
+    this.#asking.look()
     const missing = this.#queue().map((content) => content.ref.digest)
-    if (missing.length > 0 && this.#sources().includes(neighbour)) this.#interests.ask(turn, neighbour.link, missing)
+    if (missing.length > 0 && this.#asking.sources().includes(neighbour))
+      this.#interests.ask(turn, neighbour.link, missing)
   }
 
   /** Outside links are asked only while we act; asked again when that changes. */
   standingChanged(turn: Turn): void {
+    this.#asking.look()
     for (const neighbour of this.#neighbours.list('outside')) this.established(turn, neighbour)
   }
 
@@ -171,8 +175,13 @@ export class Exchange {
       content.subscribers.delete(link)
     }
     this.#interests.down(link)
-    this.#credit.down(link)
     this.#pauses.down(link)
+    this.#asking.down(link)
+  }
+
+  /** A time came: leases may have run out, and who acts may have fallen silent. */
+  woke(): void {
+    this.#asking.look()
   }
 
   /** Whether all chunks of a run are here, so that it may be served. */
@@ -190,13 +199,11 @@ export class Exchange {
     bytes: number,
     verdict: 'stored' | 'already' | 'wrong' | 'unstored',
   ): Neighbour | undefined {
-    const fetch = this.#fetches.get(id)
+    const fetch = this.#asking.fetches.get(id)
     if (!fetch) return undefined
     const { content } = fetch
-    fetch.arrived++
-    fetch.arrivedBytes += bytes
+    this.#asking.arrived(turn.now, fetch, index, bytes)
     this.#ledger.chunk(fetch.outside, 'down', content.ref.digest, bytes, verdict === 'already' || verdict === 'wrong')
-    content.flying.delete(index)
     // Let go while it was on its way.
     if (this.#contents.get(content.ref.digest) !== content) return undefined
     if (verdict === 'wrong') {
@@ -205,34 +212,37 @@ export class Exchange {
       return this.#neighbours.get(fetch.link)
     }
     if (verdict === 'unstored') this.#closeForNow(turn, content)
-    if (verdict === 'stored' || verdict === 'already') this.#stored(turn, content, index)
+    if (verdict === 'stored' || verdict === 'already') this.#stored(turn, content, index, fetch.outside)
     return undefined
   }
 
   fetchEnded(turn: Turn, id: number, end: FetchEnd): void {
-    const fetch = this.#fetches.get(id)
+    const fetch = this.#asking.fetches.get(id)
     if (!fetch) return
-    this.#fetches.delete(id)
-    for (let index = fetch.first; index < fetch.first + fetch.count; index++) fetch.content.flying.delete(index)
-    if (fetch.outside && fetch.arrivedBytes > 0) this.#credit.measure(turn.now, fetch)
+    this.#asking.ended(fetch)
+    // What this one did not bring is asked of others.
+    if (end !== 'done') this.#asking.look()
     if (end === 'done' || end === 'cancelled') return
     // Our own disk failed: that is not the neighbour's fault.
     if (fetch.content.phase === 'fetching') this.#pause(turn, fetch)
   }
 
-  /** Tells the news that are due, and fills every link up to its credit. */
+  /** Tells the news that are due, and fills every link that may have room up to its credit. */
   pump(turn: Turn): void {
-    if (this.#newsAt !== undefined && this.#newsAt <= turn.now) this.#tellNews(turn)
+    this.#tellNews(turn)
     for (const [digest, at] of this.#openAgain) if (at <= turn.now) this.#reopen(turn, digest)
-    const queue = this.#queue()
-    const sources = this.#sources()
-    this.#endPauses(turn, sources)
-    if (this.#interests.takeShortage()) for (const neighbour of sources) this.established(turn, neighbour)
-    for (const neighbour of sources) if (!this.#pauses.has(neighbour.link)) this.#fill(turn, neighbour, queue)
+    this.#endPauses(turn)
+    this.#giveUpSlow(turn)
+    if (this.#interests.takeShortage())
+      for (const neighbour of this.#asking.sources()) this.established(turn, neighbour)
+    this.#asking.fill(turn, this.#queue(), (link) => this.#pauses.has(link))
   }
 
   nextWake(): Instant | undefined {
-    return earliest(this.#newsAt, this.#pauses.nextWake(), ...this.#openAgain.values())
+    let next = earliest(this.#pauses.nextWake(), this.#asking.fetches.nextWake(), this.line.nextWake())
+    for (const content of this.#news) next = earliest(next, content.news.nextWake())
+    for (const at of this.#openAgain.values()) next = earliest(next, at)
+    return next
   }
 
   content(digest: Digest): WantedContent | undefined {
@@ -241,12 +251,6 @@ export class Exchange {
 
   contents(): Iterable<WantedContent> {
     return this.#contents.values()
-  }
-
-  /** Neighbours that may be asked for chunks: our site's, and others only while going outside is our part. */
-  #sources(): Neighbour[] {
-    const { acting } = this.#uplink.standing
-    return this.#neighbours.list().filter((neighbour) => neighbour.inside || acting)
   }
 
   /** What is being fetched, most urgent first. */
@@ -261,20 +265,18 @@ export class Exchange {
     return [...this.#contents.values()].some(({ phase, ref }) => phase === 'listing' && ref.list?.digest === digest)
   }
 
-  #cancel(turn: Turn, content: WantedContent): void {
-    for (const [id, fetch] of this.#fetches) if (fetch.content === content) turn.out({ type: 'cancel', fetch: id })
-  }
-
   /** What a neighbour said of a content is doubtful now: it is asked anew, but not at once. */
   #pause(turn: Turn, { link, content }: Fetch): void {
     content.offers.delete(link)
     this.#pauses.begin(turn.now, link, content.ref.digest)
   }
 
-  #endPauses(turn: Turn, sources: readonly Neighbour[]): void {
+  #endPauses(turn: Turn): void {
     for (const [link, contents] of this.#pauses.end(turn.now)) {
+      this.#asking.look()
       const missing = [...contents].filter((digest) => this.#contents.get(digest)?.phase === 'fetching')
-      if (sources.some((neighbour) => neighbour.link === link)) this.#interests.askAgain(turn, link, missing)
+      if (this.#asking.sources().some((neighbour) => neighbour.link === link))
+        this.#interests.askAgain(turn, link, missing)
     }
   }
 
@@ -282,7 +284,7 @@ export class Exchange {
   #closeForNow(turn: Turn, content: WantedContent): void {
     content.phase = 'opening'
     content.offers.clear()
-    this.#cancel(turn, content)
+    this.#asking.cancel(turn, content)
     this.#interests.done(turn, content.ref.digest)
     this.#openAgain.set(content.ref.digest, after(turn.now, openAgainMs))
   }
@@ -305,24 +307,37 @@ export class Exchange {
     turn.out({ type: 'open', ref: content.ref })
   }
 
-  #stored(turn: Turn, content: WantedContent, index: number): void {
+  #stored(turn: Turn, content: WantedContent, index: number, outside: boolean): void {
     if (!content.have.add(index)) return
     if (content.subscribers.size > 0) {
-      content.news.push(index)
-      this.#newsAt ??= after(turn.now, haveMs)
+      content.news.add(turn.now, index, outside)
+      this.#news.add(content)
     }
     if (content.have.isFull) this.#completed(turn, content)
+    else if (!outside && content.flyingOutside.has(index)) this.#asking.spareLine(turn, content)
   }
 
   #completed(turn: Turn, content: WantedContent): void {
     content.phase = 'complete'
     content.offers.clear()
+    content.news.clear()
+    this.#news.delete(content)
+    this.line.done(content.ref.digest)
+    // What was asked for twice, and came from the other.
+    this.#asking.cancel(turn, content)
     this.#interests.done(turn, content.ref.digest)
     for (const subscriber of content.subscribers) this.#offer(turn, content, subscriber)
-    content.news = []
     turn.notify({ type: 'complete', content: content.ref.digest })
     for (const other of this.#contents.values())
       if (other.phase === 'listing' && other.ref.list?.digest === content.ref.digest) this.#open(turn, other)
+  }
+
+  /** What a neighbour has, as a whole. */
+  #offered(turn: Turn, { link, inside }: Neighbour, content: WantedContent, offer: Bitmap): void {
+    content.offers.set(link, offer)
+    if (inside && offer.nextWithout(0, content.have, content.flyingInside) !== undefined)
+      this.line.delivered(turn.now, link)
+    this.#asking.look()
   }
 
   #offer(turn: Turn, content: WantedContent, link: LinkId): void {
@@ -332,56 +347,33 @@ export class Exchange {
   }
 
   #tellNews(turn: Turn): void {
-    this.#newsAt = undefined
-    for (const content of this.#contents.values()) {
-      if (content.news.length === 0) continue
-      for (const link of content.subscribers) {
-        const runs = content.newsFor(link)
+    for (const content of this.#news) {
+      for (const [link, indexes] of content.news.take(turn.now, content.subscribers)) {
+        const runs = runsOf(indexes, content.offers.get(link))
         if (runs.length > runsPerMessageMax) this.#offer(turn, content, link)
         else if (runs.length > 0) send(turn, link, { t: 'more', content: content.ref.digest, runs })
       }
-      content.news = []
+      if (content.news.nextWake() === undefined) this.#news.delete(content)
     }
   }
 
-  /** Asks one neighbour for as much as its credit allows, in order of priority. */
-  #fill(turn: Turn, neighbour: Neighbour, queue: readonly WantedContent[]): void {
-    let credit = this.#credit.bytesOf(neighbour) - this.#outstandingBytes(neighbour.link)
-    for (const content of queue) {
-      const offer = content.offers.get(neighbour.link)
-      if (!offer || content.have.count + content.flying.count >= content.have.size) continue
-      while (credit > 0) {
-        const run = chooseRun({
-          content,
-          offer,
-          inside: neighbour.inside,
-          creditBytes: credit,
-          isOurs: (index) => this.#uplink.isOurs(content.ref.digest, index),
-          random: this.#self.random,
-        })
-        if (!run) break
-        for (let index = run.first; index < run.first + run.count; index++) content.flying.add(index)
-        const id = this.#nextFetch++
-        this.#fetches.set(id, {
-          link: neighbour.link,
-          outside: !neighbour.inside,
-          content,
-          ...run,
-          startedAt: turn.now,
-          arrived: 0,
-          arrivedBytes: 0,
-        })
-        turn.out({ type: 'fetch', fetch: id, link: neighbour.link, run: { content: content.ref.digest, ...run } })
-        credit -= run.count * content.chunkBytes
-      }
-      if (credit <= 0) return
-    }
+  /** Neighbours of our site that were asked and bring nothing lose their place: others are asked, and in the end the outside. */
+  #giveUpSlow(turn: Turn): void {
+    if (!this.#asking.fetches.markSlow(turn.now)) return
+    for (const fetch of this.#asking.fetches.all())
+      if (fetch.slow && fetch.content.offers.has(fetch.link)) this.#pause(turn, fetch)
+    this.#asking.look()
   }
+}
 
-  #outstandingBytes(link: LinkId): number {
-    let bytes = 0
-    for (const fetch of this.#fetches.values())
-      if (fetch.link === link) bytes += Math.max(0, fetch.count - fetch.arrived) * fetch.content.chunkBytes
-    return bytes
+/** Chunks in order as runs of first index and count, without those that are known to be there. */
+function runsOf(indexes: readonly number[], known: Bitmap | undefined): [number, number][] {
+  const runs: [number, number][] = []
+  for (const index of indexes) {
+    const last = runs.at(-1)
+    if (known?.has(index)) continue
+    if (last && last[0] + last[1] === index) last[1]++
+    else if (!last || last[0] + last[1] < index) runs.push([index, 1])
   }
+  return runs
 }

@@ -120,3 +120,6 @@ export function send(turn: Turn, link: LinkId, message: Message): number {
   turn.out({ type: 'send', link, bytes })
   return bytes.byteLength
 }
+
+/** The good-bye to who served wrong bytes again and again: an honest member with a broken disk learns it by this. */
+export const wrongBytes = 'BANNED_WRONG_BYTES'

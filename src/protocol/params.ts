@@ -73,12 +73,47 @@ export const askAgainMs = 1_000
 /** Chunks that came are told to subscribers at most this often: 20 messages a second per content at worst. */
 export const haveMs = 50
 
-/** Bytes asked for and not yet here, per link: 4 MiB on the LAN keep 1 Gbit/s busy over 30 ms. */
-export const lanCreditBytes = 4_194_304
-/** On a line: rate x 250 ms, within 64 KiB and 2 MiB, so that control traffic never waits long behind bulk. */
-export const wanCreditBytesMin = 65_536
+/** Chunks that came over the line are told to this many neighbours first, and to the rest this much later (news.ts): few copies leave the uplink member. */
+export const newsFirst = 3
+export const newsLaterMs = 200
+
+/** 8 chunks: the part of a content that one uplink member fetches (duty.ts). Smaller parts make shorter asks, larger ones share unevenly. */
+export const dutyChunks = 8
+/** An acting uplink member that brings nothing and says nothing for this long, while something is missing, is passed over. A needless change costs one connection. */
+export const dutyMs = 8_000
+/** What is missing is looked over this often, while somebody else acts for us. */
+export const hungerMs = 1_000
+/** A lease holds three times as long as its bytes need at the measured rate, within these bounds; the start value where no rate is known. */
+export const leaseMsMin = 6_000
+export const leaseMsStart = 15_000
+export const leaseMsMax = 60_000
+/** Leases are renewed this often while bytes arrive. */
+export const leaseWordMs = 2_000
+/** Of so many contents, the most urgent ones. */
+export const leaseContentsMax = 16
+/** Whoever only renews and brings nothing is believed this long: a package for others may be before ours in its queue. */
+export const leasePatienceMs = 120_000
+/** What is on its way when an uplink member steps down is waited for this long. */
+export const drainMs = 10_000
+/** Two neighbours that say so, and an uplink member takes it that it serves wrong bytes: it leaves the line to others for `banMs`. */
+export const accusersMin = 2
+
+/** A neighbour of our site that was asked and brings nothing for this long: its chunks are asked of others as well (endgame, LAN only). */
+export const slowLanMs = 3_000
+
+/** Bytes asked for and not yet here, per link: what its rate carries in its delay and this much longer, within the bounds. */
+export const creditWindowMs = 250
+export const lanCreditMs = 100
+export const lanCreditBytesMin = 1_048_576
+/** 4 MiB keep 1 Gbit/s busy over 30 ms. */
+export const lanCreditBytesMax = 4_194_304
+/** On a line, so that control traffic never waits long behind bulk. One chunk is always asked for. */
+export const wanCreditMs = 200
+export const wanCreditBytesMin = 32_768
+export const wanCreditBytesStart = 65_536
 export const wanCreditBytesMax = 2_097_152
-export const wanCreditMs = 250
+/** What a polite transfer may add to the delay of the line: the target of LEDBAT (RFC 6817). */
+export const politeMs = 100
 /** One ask on the LAN; longer runs save messages, shorter ones spread the load over more neighbours. */
 export const lanRunBytes = 1_048_576
 
@@ -120,6 +155,8 @@ export const reportsPerMessageMax = 128
 
 assert(settleMsMin < settleMsMax, 'the settle time has a range')
 assert(wanCreditBytesMin < wanCreditBytesMax, 'the credit on a line has a range')
+assert(leaseWordMs * 2 < leaseMsMin, 'a lease outlives a lost renewal')
+assert(hungerMs < dutyMs, 'silence is noticed in time')
 assert(reportBatchBytes < messageBytesMax, 'a batch of reports fits a message')
 assert(reportFlightMs < reportAgainMs, 'what is sent again counts as lost by then')
 assert(reportsPerBringerMax < reportsCarriedMax, 'one member cannot fill all there is')

@@ -19,7 +19,16 @@ import { Head, asksForMore, isBlameless } from './head.ts'
 import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
-import { Neighbours, dismiss, send, type Neighbour, type Self, type Standing, type Turn } from './neighbour.ts'
+import {
+  Neighbours,
+  dismiss,
+  send,
+  wrongBytes,
+  type Neighbour,
+  type Self,
+  type Standing,
+  type Turn,
+} from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
@@ -192,7 +201,7 @@ export class Protocol {
     // Before the network is there nobody can be dialled: a dial that nobody carries out would never end. After a good-bye nobody should be.
     if (this.#phase !== 'running') return
     const before = this.#uplink.standing
-    this.#uplink.update(turn)
+    this.#uplink.update(turn, this.#exchange.line)
     const standing = this.#uplink.standing
     if (standing.acting !== before.acting || standing.reach !== before.reach) {
       this.#exchange.standingChanged(turn)
@@ -214,6 +223,7 @@ export class Protocol {
 
   #wake(turn: Turn): void {
     this.#admission.wake(turn)
+    this.#exchange.woke()
     this.#reconcile.wake(turn)
     for (const link of this.#head.wake(turn)) {
       const others = this.neighbours.list().filter((neighbour) => neighbour.link !== link)
@@ -255,6 +265,7 @@ export class Protocol {
     }
     if (message.t === 'bye') {
       turn.out({ type: 'log', level: 'info', event: 'link.bye', fields: { peer: neighbour.peer, code: message.code } })
+      if (message.code === wrongBytes && neighbour.inside) this.#uplink.accused(turn, neighbour.peer)
       neighbour.phase = 'closing'
       return turn.out({ type: 'close', link, reason: `BYE_${message.code}` })
     }
@@ -284,6 +295,7 @@ export class Protocol {
         return
       case 'uplink':
         this.#uplink.heard(turn, neighbour, message)
+        this.#exchange.line.standingHeard(turn, neighbour)
         return this.#reports.routesChanged(turn)
       case 'want':
         if (!this.#exchange.wanted(turn, neighbour, message.contents)) dismiss(turn, neighbour, 'TOO_MUCH')
@@ -291,10 +303,12 @@ export class Protocol {
       case 'unwant':
         return this.#exchange.unwanted(neighbour, message.contents)
       case 'have':
-        if (!this.#exchange.have(neighbour, message)) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
+        if (!this.#exchange.have(turn, neighbour, message)) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
         return
       case 'more':
-        return this.#exchange.more(neighbour, message)
+        return this.#exchange.more(turn, neighbour, message)
+      case 'lease':
+        return this.#exchange.leased(turn, neighbour, message)
       case 'reports':
         return this.#reports.arrived(turn, neighbour, message.sealed)
       case 'receipt':
@@ -321,6 +335,7 @@ export class Protocol {
     // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
     this.#head.met(turn, neighbour)
     this.#reconcile.soon(turn)
+    this.#exchange.line.standingHeard(turn, neighbour)
     this.#exchange.established(turn, neighbour)
     this.#reports.routesChanged(turn)
     if (hello) turn.notify({ type: 'greeted', peer: neighbour.peer, membership: hello.membership })

@@ -2,15 +2,19 @@
  * Who of the site goes outside (protocol.md §5.1-5.5). Without election or leader: every member decides for itself by
  * what its neighbours say, and a disagreement costs a duplicate chunk, never correctness.
  *
- *   settling ──settle time──▶ waiting ──nobody acts, after a random delay──▶ acting
+ *   settling ──settle time──▶ waiting ──nobody acts who keeps its word, after a random delay──▶ acting
  *   acting ──no link outside for reachMs while others could try, or better ones act──▶ waiting
  *
- * A relay acts from the start and never stops seeking the outside; the origin is the outside.
+ * Who steps down lets what is on its way arrive before it leaves the outside. A relay acts from the start and never stops seeking the outside; the origin is the outside.
  */
 import { after, earliest, instant, type Instant } from '#base/time.ts'
-import type { Digest } from '#base/digest.ts'
+import type { PeerId } from '#trust/peer-id.ts'
+import type { LinkId } from './link.ts'
 import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
 import {
+  accusersMin,
+  banMs,
+  drainMs,
   reachMs,
   redialMsMax,
   settleMsMax,
@@ -25,6 +29,14 @@ type State =
   | { readonly type: 'waiting'; readonly volunteerAt: Instant | undefined }
   | { readonly type: 'acting'; readonly since: Instant }
 
+/** What the exchange knows of the line. */
+export interface LineView {
+  /** Whether a neighbour that acts leaves undone what we wait for (protocol.md §5.3). */
+  isSilent(now: Instant, link: LinkId): boolean
+  /** Whether anything is on its way from outside. */
+  readonly isBusy: boolean
+}
+
 export class Uplink {
   readonly #self: Self
   readonly #neighbours: Neighbours
@@ -34,6 +46,11 @@ export class Uplink {
   #againMs = volunteerAgainMs
   #notBefore: Instant | undefined
   #lookedAt = instant(0)
+  /** Neighbours that say we serve wrong bytes, and until when we leave the line to others for it. */
+  readonly #accusers = new Map<PeerId, Instant>()
+  #doubtedUntil: Instant | undefined
+  /** Since when we wait for the last bytes from outside. */
+  #drainSince: Instant | undefined
 
   constructor(self: Self, neighbours: Neighbours) {
     this.#self = self
@@ -49,6 +66,7 @@ export class Uplink {
   /** Whether we may dial another site now. Never the origin: links across sites go from a site outward (protocol.md §5.1). */
   get mayGoOutside(): boolean {
     const { role } = this.#self.membership
+    if (this.#doubtedUntil !== undefined) return false
     return role === 'relay' || (role === 'client' && this.#state.type === 'acting')
   }
 
@@ -68,40 +86,39 @@ export class Uplink {
   }
 
   /** Looks again at who acts; call after every change of neighbours and at every wake. */
-  update(turn: Turn): void {
+  update(turn: Turn, line: LineView): void {
     if (this.#self.membership.role === 'origin') return
     this.#lookedAt = turn.now
+    if (this.#doubtedUntil !== undefined && (this.#doubtedUntil <= turn.now || this.#isAlone()))
+      this.#doubtedUntil = undefined
     const reach = this.#reach()
     if (reach) {
       this.#lostAt = undefined
       this.#againMs = volunteerAgainMs
     } else this.#lostAt ??= turn.now
-    if (this.#self.membership.role === 'relay') this.#updateRelay(turn, reach)
-    else this.#updateClient(turn, reach)
+    if (this.#doubtedUntil !== undefined) {
+      this.#state = { type: 'waiting', volunteerAt: this.#doubtedUntil }
+      this.#leaveOutside(turn, line)
+    } else if (this.#self.membership.role === 'relay') this.#updateRelay(turn, reach)
+    else this.#updateClient(turn, reach, line)
     this.#tell(turn)
   }
 
-  /**
-   * Whether we are the one of the site who fetches this chunk from outside: rendezvous hashing over the live uplink members
-   * (Thaler and Ravishankar 1998). A relay draws four times and a volunteer once, so relays carry most of it.
-   */
-  isOurs(content: Digest, index: number): boolean {
-    const ours = this.standing
-    if (!ours.acting || !ours.reach) return false
-    const key = Math.imul(Number.parseInt(content.slice(0, 8), 16) ^ index, 0x9e3779b1)
-    const score = rank(this.#self.peer, this.#self.membership.role, key)
-    for (const { peer, membership, acting, reach } of this.#neighbours.list('inside')) {
-      if (!acting || !reach || !membership) continue
-      const other = rank(peer, membership.role, key)
-      if (other > score || (other === score && peer > this.#self.peer)) return false
-    }
-    return true
+  /** A neighbour of our site left us because we served it wrong bytes. Where several say so, our disk or memory lies, and others go outside. */
+  accused(turn: Turn, peer: PeerId): void {
+    this.#accusers.set(peer, turn.now)
+    for (const [other, at] of this.#accusers) if (after(at, banMs) <= turn.now) this.#accusers.delete(other)
+    if (this.#accusers.size < accusersMin || this.#self.membership.role === 'origin') return
+    this.#accusers.clear()
+    this.#doubtedUntil = after(turn.now, banMs)
+    turn.out({ type: 'log', level: 'warn', event: 'uplink.doubted', fields: { reason: 'CHUNK_WRONG' } })
   }
 
   nextWake(): Instant | undefined {
     if (this.#self.membership.role === 'origin') return undefined
     if (this.#state.type === 'settling') return this.#state.until
-    if (this.#state.type === 'waiting') return earliest(this.#state.volunteerAt, this.#nextGivenUp())
+    const drained = this.#drainSince && after(this.#drainSince, drainMs)
+    if (this.#state.type === 'waiting') return earliest(this.#state.volunteerAt, this.#nextGivenUp(), drained)
     const isPatient = this.#self.membership.role === 'client' && this.#isAlone()
     return this.#lostAt === undefined || isPatient ? undefined : after(this.#lostAt, reachMs)
   }
@@ -112,10 +129,12 @@ export class Uplink {
     else if (hopeless && this.#state.type === 'acting') this.#state = { type: 'waiting', volunteerAt: undefined }
   }
 
-  #updateClient(turn: Turn, reach: boolean): void {
+  #updateClient(turn: Turn, reach: boolean, line: LineView): void {
     const state = this.#state
     if (state.type === 'settling' && state.until > turn.now) return
-    const others = this.#neighbours.list('inside').filter((neighbour) => suppresses(neighbour, turn.now))
+    const others = this.#neighbours
+      .list('inside')
+      .filter((neighbour) => suppresses(neighbour, turn.now) && !line.isSilent(turn.now, neighbour.link))
     if (state.type === 'acting') {
       const better = others.filter(
         ({ reach: theirs, membership, peer }) =>
@@ -124,7 +143,7 @@ export class Uplink {
       const relayed = better.some(({ membership }) => membership?.role !== 'client')
       // Alone there is nobody to make room for: whoever pauses then only finds a returned origin later.
       const hopeless = !this.#isAlone() && this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
-      if (relayed || better.length > 0 || hopeless) this.#stepDown(turn, hopeless && better.length === 0)
+      if (relayed || better.length > 0 || hopeless) this.#stepDown(turn, line, hopeless && better.length === 0)
       return
     }
     if (others.length > 0) this.#state = { type: 'waiting', volunteerAt: undefined }
@@ -133,11 +152,13 @@ export class Uplink {
       const at = after(turn.now, this.#self.random.between(0, volunteerMsMax))
       this.#state = { type: 'waiting', volunteerAt: this.#notBefore && this.#notBefore > at ? this.#notBefore : at }
     } else if (state.volunteerAt <= turn.now) {
+      this.#drainSince = undefined
       this.#state = { type: 'acting', since: turn.now }
       this.#lostAt = reach ? undefined : turn.now
     }
     // Nobody of the site hears of the outside through us now, so a link that was made before we knew is given back.
-    if (others.length > 0) this.#leaveOutside(turn)
+    if (others.length > 0) this.#leaveOutside(turn, line)
+    else this.#drainSince = undefined
   }
 
   /** Whether the pause that was to let others try has lost its reason. */
@@ -149,7 +170,7 @@ export class Uplink {
     return this.#neighbours.list('inside').length === 0
   }
 
-  #stepDown(turn: Turn, failed: boolean): void {
+  #stepDown(turn: Turn, line: LineView, failed: boolean): void {
     this.#state = { type: 'waiting', volunteerAt: undefined }
     if (failed) {
       this.#notBefore = after(turn.now, this.#self.random.between(this.#againMs / 2, this.#againMs))
@@ -157,11 +178,15 @@ export class Uplink {
       const turns = this.#neighbours.list('inside').length + 1
       this.#againMs = Math.min(volunteerAgainMsMax, turns * redialMsMax, this.#againMs * 2)
     }
-    this.#leaveOutside(turn)
+    this.#leaveOutside(turn, line)
     if (failed) this.#state = { type: 'waiting', volunteerAt: this.#notBefore }
   }
 
-  #leaveOutside(turn: Turn): void {
+  /** What is on its way is let in first: asked for again by another, it would cross the line twice. */
+  #leaveOutside(turn: Turn, line: LineView): void {
+    if (line.isBusy) this.#drainSince ??= turn.now
+    if (line.isBusy && this.#drainSince !== undefined && after(this.#drainSince, drainMs) > turn.now) return
+    this.#drainSince = undefined
     for (const neighbour of this.#neighbours.list('outside')) dismiss(turn, neighbour, 'STEPPED_DOWN')
   }
 
@@ -201,28 +226,3 @@ const patienceMs = 2 * reachMs
 /** Whether a neighbour's acting keeps us from it. */
 const suppresses = ({ acting, lostAt }: Neighbour, now: Instant): boolean =>
   acting && (lostAt === undefined || after(lostAt, patienceMs) > now)
-
-const draws: Record<'origin' | 'relay' | 'client', number> = { origin: 4, relay: 4, client: 1 }
-
-function rank(peer: string, role: 'origin' | 'relay' | 'client', key: number): number {
-  let best = 0
-  for (let draw = 1; draw <= draws[role]; draw++)
-    best = Math.max(best, mix(seedOf(peer) ^ key ^ Math.imul(draw, 0x85ebca6b)))
-  return best
-}
-
-/** The finaliser of MurmurHash3 (Appleby, public domain): every bit of the input moves half of the output. */
-function mix(value: number): number {
-  let h = value
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
-}
-
-/** FNV-1a over the last characters of a peer id, which differ between members. */
-function seedOf(peer: string): number {
-  let hash = 0x811c9dc5
-  for (let index = Math.max(0, peer.length - 16); index < peer.length; index++)
-    hash = Math.imul(hash ^ peer.charCodeAt(index), 0x01000193)
-  return hash
-}

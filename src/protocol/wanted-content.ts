@@ -7,6 +7,7 @@
 import type { ContentRef } from '#content/content-ref.ts'
 import { Bitmap } from './bitmap.ts'
 import type { LinkId } from './link.ts'
+import { News } from './news.ts'
 
 export class WantedContent {
   readonly ref: ContentRef
@@ -14,11 +15,13 @@ export class WantedContent {
   priority: number
   phase: 'listing' | 'opening' | 'fetching' | 'complete' = 'listing'
   have = new Bitmap(0)
-  flying = new Bitmap(0)
+  /** On their way from neighbours of our site, and from outside: what comes over the line may be asked for inside as well, that costs the LAN only. */
+  flyingInside = new Bitmap(0)
+  flyingOutside = new Bitmap(0)
   /** Neighbours that asked to hear of new chunks. */
   readonly subscribers = new Set<LinkId>()
   /** Chunks stored since subscribers were last told. */
-  news: number[] = []
+  readonly news = new News()
   /** What each neighbour has of it. */
   readonly offers = new Map<LinkId, Bitmap>()
 
@@ -29,7 +32,8 @@ export class WantedContent {
 
   opened(chunks: number, have: Uint8Array): void {
     this.have = new Bitmap(chunks, have)
-    this.flying = new Bitmap(chunks)
+    this.flyingInside = new Bitmap(chunks)
+    this.flyingOutside = new Bitmap(chunks)
     this.phase = 'fetching'
   }
 
@@ -38,22 +42,26 @@ export class WantedContent {
     return this.have.size === 0 ? 0 : Math.ceil(this.ref.length / this.have.size)
   }
 
-  /** Whether a neighbour has a chunk that we could ask it for now. */
-  isAskable(index: number, offer: Bitmap): boolean {
-    return offer.has(index) && !this.have.has(index) && !this.flying.has(index)
+  depart(first: number, count: number, outside: boolean): void {
+    const flying = outside ? this.flyingOutside : this.flyingInside
+    for (let index = first; index < first + count; index++) flying.add(index)
   }
 
-  /** The news that a subscriber has not itself, as runs of first index and count, in order. */
-  newsFor(link: LinkId): (readonly [number, number])[] {
-    const offer = this.offers.get(link)
-    const runs: [number, number][] = []
-    for (const index of this.news.toSorted((a, b) => a - b)) {
-      const last = runs.at(-1)
-      if (offer?.has(index)) continue
-      if (last && last[0] + last[1] === index) last[1]++
-      else runs.push([index, 1])
+  arrive(first: number, count: number, outside: boolean): void {
+    const flying = outside ? this.flyingOutside : this.flyingInside
+    for (let index = first; index < first + count; index++) flying.delete(index)
+  }
+
+  /** Whether there is a chunk that neither is here or on its way, nor offered by any of these links. */
+  lacksBeyond(links: Iterable<LinkId>): boolean {
+    const known = new Bitmap(this.have.size, this.have.bytes)
+    known.addAll(this.flyingInside)
+    known.addAll(this.flyingOutside)
+    for (const link of links) {
+      const offer = this.offers.get(link)
+      if (offer) known.addAll(offer)
     }
-    return runs
+    return !known.isFull
   }
 
   /** How many neighbours have a chunk: the fewer, the sooner it is fetched. */

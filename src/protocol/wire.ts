@@ -15,6 +15,7 @@ import {
   addressesMax,
   chunksMax,
   contentsPerLinkMax,
+  leaseMsMax,
   messageBytesMax,
   packBytesMax,
   reportsPerMessageMax,
@@ -95,6 +96,13 @@ export interface More {
   readonly content: Digest
   readonly runs: readonly (readonly [number, number])[]
 }
+/** I fetch these chunks from outside, or with none of them: the content is in my queue. Holds for `ms`; replaces what I said of the content (protocol.md §5.3). */
+export interface Lease {
+  readonly t: 'lease'
+  readonly content: Digest
+  readonly runs: readonly (readonly [number, number])[]
+  readonly ms: number
+}
 /** Sealed reports on their way to the origin (protocol.md §8). */
 export interface Reports {
   readonly t: 'reports'
@@ -118,6 +126,7 @@ export type Message =
   | Unwant
   | Have
   | More
+  | Lease
   | Reports
   | Receipt
 
@@ -148,6 +157,7 @@ function toWire(message: Message): unknown {
     case 'have':
       return { ...message, content: rawDigest(message.content) }
     case 'more':
+    case 'lease':
       return { ...message, content: rawDigest(message.content) }
     default:
       return message
@@ -195,6 +205,14 @@ function fromWire(fields: Fields): Message {
         t,
         content: digestAt(own(fields, 'content')),
         runs: runsAt(own(fields, 'runs')),
+      }
+    case 'lease':
+      onlyKeys(fields, t, ['t', 'content', 'runs', 'ms'])
+      return {
+        t,
+        content: digestAt(own(fields, 'content')),
+        runs: runsAt(own(fields, 'runs')),
+        ms: wholeAt(own(fields, 'ms'), 'ms', 0, leaseMsMax),
       }
     case 'reports':
       onlyKeys(fields, t, ['t', 'sealed'])

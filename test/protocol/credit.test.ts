@@ -1,37 +1,78 @@
 import { describe, expect, it } from 'vitest'
-import { after, instant } from '#base/time.ts'
+import { after, instant, type Instant } from '#base/time.ts'
 import { Credit } from '#protocol/credit.ts'
 import type { LinkId } from '#protocol/link.ts'
-import { lanCreditBytes, wanCreditBytesMax, wanCreditBytesMin, wanCreditMs } from '#protocol/params.ts'
+import {
+  lanCreditBytesMax,
+  lanCreditBytesMin,
+  politeMs,
+  wanCreditBytesMax,
+  wanCreditBytesMin,
+  wanCreditBytesStart,
+  wanCreditMs,
+} from '#protocol/params.ts'
 
 const link = 1 as LinkId
 const start = instant(0)
 const outside = { link, inside: false }
+const inside = { link, inside: true }
+
+/** Chunks of 10,000 bytes at a rate, each asked for `delayMs` before the time its own bytes take. */
+function runs(credit: Credit, bytesPerSecond: number, delayMs = 0, from: Instant = start, seconds = 2): Instant {
+  credit.begins(from, link)
+  const chunkMs = 10_000_000 / bytesPerSecond
+  let now = from
+  for (let ms = chunkMs; ms <= seconds * 1_000; ms += chunkMs) {
+    now = after(from, ms)
+    credit.arrived(now, { link, bytes: 10_000, askedAt: instant(now - chunkMs - delayMs), isFirst: true })
+  }
+  return now
+}
 
 describe('the credit of a link', () => {
-  it('is a fixed number on the LAN, and the least there is on a line whose rate is not known', () => {
+  it('is a start value while its rate is not known', () => {
     const credit = new Credit()
-    expect([credit.bytesOf({ link, inside: true }), credit.bytesOf(outside)]).toEqual([
-      lanCreditBytes,
-      wanCreditBytesMin,
-    ])
+    expect([credit.bytesOf(inside), credit.bytesOf(outside)]).toEqual([lanCreditBytesMin, wanCreditBytesStart])
+    runs(credit, 1_000_000)
+    credit.down(link)
+    expect(credit.bytesOf(outside)).toBe(wanCreditBytesStart)
   })
 
-  it('on a line is what its rate carries in a fraction of a second, within its limits', () => {
-    const rates = [10_000, 1_000_000, 1_000_000_000].map((bytes) => {
+  it('on a line is what its rate carries in its delay and a fraction of a second, within limits', () => {
+    const credits = [1_000_000, 10_000, 1_000_000_000].map((rate) => {
       const credit = new Credit()
-      credit.measure(after(start, 1_000), { link, startedAt: start, arrivedBytes: bytes })
+      runs(credit, rate, 40)
       return credit.bytesOf(outside)
     })
-    expect(rates).toEqual([wanCreditBytesMin, (1_000_000 * wanCreditMs) / 1_000, wanCreditBytesMax])
+    expect(credits[0]).toBeCloseTo((1_000_000 * (40 + wanCreditMs)) / 1_000, -4)
+    expect(credits.slice(1)).toEqual([wanCreditBytesMin, wanCreditBytesMax])
   })
 
-  it('does not believe one burst, nor a clock that stood still', () => {
+  it('on the LAN stays within limits', () => {
+    const slow = new Credit()
+    runs(slow, 100_000)
+    const fast = new Credit()
+    runs(fast, 1_000_000_000)
+    expect([slow.bytesOf(inside), fast.bytesOf(inside)]).toEqual([lanCreditBytesMin, lanCreditBytesMax])
+  })
+
+  it('takes the best of the last windows: a pause says nothing of the line', () => {
     const credit = new Credit()
-    credit.measure(after(start, 1_000), { link, startedAt: start, arrivedBytes: 400_000 })
-    credit.measure(start, { link, startedAt: start, arrivedBytes: 1_000_000_000 })
-    expect(credit.bytesOf(outside)).toBe((400_000 * 2.5 * wanCreditMs) / 1_000)
-    credit.down(link)
-    expect(credit.bytesOf(outside)).toBe(wanCreditBytesMin)
+    const end = runs(credit, 1_000_000)
+    const before = credit.rateOf(link)
+    credit.begins(after(end, 60_000), link)
+    credit.arrived(after(end, 60_500), { link, bytes: 10_000, askedAt: after(end, 60_000), isFirst: false })
+    expect([Math.round(before / 100_000), credit.rateOf(link)]).toEqual([10, before])
+  })
+
+  it('shrinks in the polite mode while asks take longer than the line alone explains, and grows again', () => {
+    const credit = new Credit(true)
+    let now = runs(credit, 4_000_000, 40)
+    const alone = credit.bytesOf(outside)
+    now = runs(credit, 4_000_000, 40 + politeMs + 20, now)
+    const beside = credit.bytesOf(outside)
+    runs(credit, 4_000_000, 40, now)
+    expect(beside).toBeLessThan(alone / 2)
+    expect(credit.bytesOf(outside)).toBeGreaterThan(alone * 0.9)
   })
 })

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import type { LinkId } from '#protocol/link.ts'
-import { haveMs, lanCreditBytes, openAgainMs, pauseMs, runChunksMax, wanCreditBytesMin } from '#protocol/params.ts'
+import { haveMs, lanCreditBytesMin, openAgainMs, pauseMs, runChunksMax, wanCreditBytesStart } from '#protocol/params.ts'
 import { of, Stage } from '../support/site.ts'
 import {
   begin,
@@ -173,8 +173,8 @@ describe('fetching', () => {
     opened(huge, 2_000)
     const runs = fetches(have(link, huge, 2_000))
     const bytes = runs.reduce((sum, { run }) => sum + run.count, 0) * 32_000
-    expect(bytes).toBeGreaterThan(lanCreditBytes / 2)
-    expect(bytes).toBeLessThanOrEqual(lanCreditBytes + 32_000)
+    expect(bytes).toBeGreaterThan(lanCreditBytesMin / 2)
+    expect(bytes).toBeLessThanOrEqual(lanCreditBytesMin + 32_000)
     expect(Math.max(...runs.map(({ run }) => run.count))).toBeLessThanOrEqual(runChunksMax)
   })
 
@@ -186,7 +186,7 @@ describe('fetching', () => {
     want(huge)
     opened(huge, 2_000)
     const runs = fetches(have(link, huge, 2_000))
-    expect(runs.reduce((sum, { run }) => sum + run.count, 0) * 32_000).toBeLessThanOrEqual(wanCreditBytesMin + 32_000)
+    expect(runs.reduce((sum, { run }) => sum + run.count, 0) * 32_000).toBeLessThanOrEqual(wanCreditBytesStart + 32_000)
     expect(runs[0]?.run.first).toBe(0)
   })
 
@@ -238,7 +238,7 @@ describe('fetching', () => {
       ended(fetch?.fetch ?? 0, 'cancelled')
       stage.pass(pauseMs)
     }
-    expect(stage.farewell(link).byes).toEqual(['BANNED'])
+    expect(stage.farewell(link).byes).toEqual(['BANNED_WRONG_BYTES'])
     const blamed = of('log', stage.effects).filter(({ event }) => event === 'peer.blamed')
     expect(blamed.map(({ fields }) => fields['what'])).toEqual(['CHUNK_WRONG', 'CHUNK_WRONG', 'CHUNK_WRONG'])
   })

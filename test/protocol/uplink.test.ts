@@ -1,7 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { sha256 } from '#base/digest.ts'
-import { utf8 } from '#base/bytes.ts'
-import { Neighbours, type Neighbour } from '#protocol/neighbour.ts'
 import {
   reachMs,
   redialMsMax,
@@ -10,7 +7,6 @@ import {
   volunteerAgainMsMax,
   volunteerMsMax,
 } from '#protocol/params.ts'
-import { Uplink } from '#protocol/uplink.ts'
 import type { LinkId } from '#protocol/link.ts'
 import { addressOf, of, Site, Stage, type Person } from '../support/site.ts'
 
@@ -204,47 +200,5 @@ describe('what neighbours are told', () => {
     stage = new Stage(site, site.origin)
     stage.start()
     expect(toldOn(stage.meet(below))).toEqual(['true true'])
-  })
-})
-
-describe('the duty for a chunk', () => {
-  /** One member's view of its site: itself and these, all acting with a link outside. */
-  function viewOf(self: Person, others: readonly Person[]): Uplink {
-    const neighbours = new Neighbours()
-    const { member } = new Stage(site, self)
-    const add = (person: Person, inside: boolean, number: number): void =>
-      neighbours.add({
-        link: number as LinkId,
-        peer: person.peer,
-        inside,
-        phase: 'established',
-        membership: { role: person.role },
-        acting: true,
-        reach: true,
-      } as Neighbour)
-    others.forEach((other, index) => other !== self && add(other, true, index + 1))
-    add(site.origin, false, 99)
-    const uplink = new Uplink(member.protocol.self, neighbours)
-    uplink.started({ now: stage.now, out: () => {}, notify: () => {} })
-    return uplink
-  }
-  const content = sha256(utf8('a content'))
-  const chunks = Array.from({ length: 2_000 }, (_, index) => index)
-
-  it('falls to exactly one of the uplink members, about evenly, and to nobody who does not act', () => {
-    const relays = [0, 1, 2].map((number) => site.person(`relay ${number}`.replace(' ', '-'), { role: 'relay' }))
-    const views = relays.map((relay) => viewOf(relay, relays))
-    const shares = views.map((view) => chunks.filter((index) => view.isOurs(content, index)).length)
-    const once = chunks.every((index) => views.filter((view) => view.isOurs(content, index)).length === 1)
-    expect(once).toBe(true)
-    for (const share of shares) expect(share).toBeGreaterThan(chunks.length / 6)
-    expect(stage.member.protocol.standing.acting).toBe(false)
-  })
-
-  it('moves only from the one that left: what others had stays theirs', () => {
-    const relays = [0, 1, 2].map((number) => site.person(`relay-${number}`, { role: 'relay' }))
-    const [first] = relays as [Person]
-    const [before, later] = [viewOf(first, relays), viewOf(first, relays.slice(0, 2))]
-    expect(chunks.filter((index) => before.isOurs(content, index) && !later.isOurs(content, index))).toEqual([])
   })
 })

@@ -13,7 +13,7 @@ describe('a content that is wanted', () => {
     const content = new WantedContent(ref, 5)
     expect([content.phase, content.chunkBytes]).toEqual(['listing', 0])
     content.opened(10, Uint8Array.of(0b11))
-    expect([content.phase, content.have.count, content.flying.count, content.chunkBytes]).toEqual([
+    expect([content.phase, content.have.count, content.flyingOutside.count, content.chunkBytes]).toEqual([
       'fetching',
       2,
       0,
@@ -21,12 +21,16 @@ describe('a content that is wanted', () => {
     ])
   })
 
-  it('may ask for a chunk that is offered, not here, and not under way', () => {
+  it('lacks what neither is here, nor under way, nor offered by these links', () => {
     const content = new WantedContent(ref, 5)
     content.opened(4, Uint8Array.of(0b1))
-    content.flying.add(1)
-    const offer = new Bitmap(4, Uint8Array.of(0b0111))
-    expect([0, 1, 2, 3].map((index) => content.isAskable(index, offer))).toEqual([false, false, true, false])
+    content.depart(1, 1, true)
+    content.depart(2, 1, false)
+    expect(content.lacksBeyond([link])).toBe(true)
+    content.offers.set(link, new Bitmap(4, Uint8Array.of(0b1000)))
+    expect([content.lacksBeyond([link]), content.lacksBeyond([])]).toEqual([false, true])
+    content.arrive(2, 1, false)
+    expect(content.lacksBeyond([link])).toBe(true)
   })
 
   it('counts a chunk as rare by who has it', () => {
@@ -35,23 +39,5 @@ describe('a content that is wanted', () => {
     content.offers.set(link, Bitmap.full(4))
     content.offers.set(2 as LinkId, new Bitmap(4, Uint8Array.of(0b1)))
     expect([content.rarity(0), content.rarity(1)]).toEqual([2, 1])
-  })
-
-  it('tells news in runs, in order, and nobody what it has itself', () => {
-    const content = new WantedContent(ref, 5)
-    content.opened(10, new Uint8Array())
-    content.news = [7, 2, 3, 1, 9]
-    content.offers.set(link, new Bitmap(10, Uint8Array.of(0b100, 0)))
-    expect(content.newsFor(2 as LinkId)).toEqual([
-      [1, 3],
-      [7, 1],
-      [9, 1],
-    ])
-    expect(content.newsFor(link)).toEqual([
-      [1, 1],
-      [3, 1],
-      [7, 1],
-      [9, 1],
-    ])
   })
 })

@@ -1,0 +1,161 @@
+/**
+ * Asks neighbours for chunks, each for as much as its credit allows (protocol.md §4, §5.7). The source of a chunk is chosen when there
+ * is room to ask, not when its content is queued. Only links where something changed are looked at: a chunk that comes costs little.
+ */
+import type { Digest } from '#base/digest.ts'
+import type { Instant } from '#base/time.ts'
+import type { Bitmap } from './bitmap.ts'
+import { chooseInside, chooseOutside } from './chunk-choice.ts'
+import { Credit } from './credit.ts'
+import { Fetches, type Fetch } from './fetches.ts'
+import { Line } from './line.ts'
+import type { LinkId } from './link.ts'
+import type { Neighbour, Neighbours, Self, Turn } from './neighbour.ts'
+import { lanRunBytes } from './params.ts'
+import type { Uplink } from './uplink.ts'
+import type { WantedContent } from './wanted-content.ts'
+
+export class Asking {
+  readonly fetches = new Fetches()
+  /** Who of the site fetches what from outside. */
+  readonly line: Line
+  readonly #self: Self
+  readonly #neighbours: Neighbours
+  readonly #uplink: Uplink
+  readonly #credit = new Credit()
+  /** Links that may have room for asks, or reason for asks that they had not before. */
+  readonly #ready = new Set<LinkId>()
+  #areAllReady = true
+
+  constructor(self: Self, neighbours: Neighbours, uplink: Uplink) {
+    this.#self = self
+    this.#neighbours = neighbours
+    this.#uplink = uplink
+    this.line = new Line(self, neighbours, this.fetches, this.#credit)
+  }
+
+  /** Something changed that may be reason to ask anybody. */
+  look(): void {
+    this.#areAllReady = true
+  }
+
+  /** Neighbours that may be asked for chunks: our site's, and others only while going outside is our part. */
+  sources(): Neighbour[] {
+    const { acting } = this.#uplink.standing
+    return this.#neighbours.list().filter((neighbour) => neighbour.inside || acting)
+  }
+
+  arrived(now: Instant, fetch: Fetch, index: number, bytes: number): void {
+    const { link, startedAt, outside } = fetch
+    this.#credit.arrived(now, { link, bytes, askedAt: startedAt, isFirst: fetch.arrived === 0 })
+    this.fetches.arrived(now, fetch, index, bytes)
+    if (outside) this.line.moved(now)
+    if (outside || this.#hasRoom(link)) this.#ready.add(link)
+  }
+
+  ended(fetch: Fetch): void {
+    this.fetches.ended(fetch)
+    this.#ready.add(fetch.link)
+  }
+
+  /** Whatever is under way of a content is of no use any more. */
+  cancel(turn: Turn, content: WantedContent): void {
+    for (const fetch of this.fetches.all()) if (fetch.content === content) turn.out({ type: 'cancel', fetch: fetch.id })
+  }
+
+  /** Asks over the line of which a neighbour brought everything meanwhile are of no use any more. */
+  spareLine(turn: Turn, content: WantedContent): void {
+    for (const { id, outside, content: of, first, count } of this.fetches.all()) {
+      if (!outside || of !== content) continue
+      let isNeeded = false
+      for (let index = first; index < first + count; index++) isNeeded ||= !content.have.has(index)
+      if (!isNeeded) turn.out({ type: 'cancel', fetch: id })
+    }
+  }
+
+  down(link: LinkId): void {
+    this.#credit.down(link)
+    this.line.down(link)
+    this.look()
+  }
+
+  /** Asks all that are ready, but those that are left alone, for what is in the queue, most urgent first. */
+  fill(turn: Turn, queue: readonly WantedContent[], isPaused: (link: LinkId) => boolean): void {
+    this.line.wake(turn, queue)
+    const asked = this.sources().filter(({ link }) => (this.#areAllReady || this.#ready.has(link)) && !isPaused(link))
+    this.#areAllReady = false
+    this.#ready.clear()
+    if (queue.length > 0) this.#fillAll(turn, asked, queue)
+  }
+
+  #hasRoom(link: LinkId): boolean {
+    const neighbour = this.#neighbours.get(link)
+    if (!neighbour) return false
+    const credit = this.#credit.bytesOf(neighbour)
+    return credit - this.fetches.bytesFrom(link) >= Math.min(lanRunBytes, credit / 2)
+  }
+
+  /** Those who hand out the least first, and who acts at the uplink after all others of the site: it has the line to look after. */
+  #fillAll(turn: Turn, sources: readonly Neighbour[], queue: readonly WantedContent[]): void {
+    const rank = ({ inside, acting, link }: Neighbour): number =>
+      (inside ? (acting ? 1e12 : 0) : 2e12) + this.fetches.bytesFrom(link)
+    const duty = this.line.duty(turn.now)
+    const { reach } = this.#uplink.standing
+    const took = new Set<WantedContent>()
+    for (const neighbour of sources.toSorted((a, b) => rank(a) - rank(b))) {
+      if (neighbour.inside) this.#fillInside(turn, neighbour, queue)
+      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty)) took.add(content)
+    }
+    if (took.size > 0) this.line.took(turn, took)
+  }
+
+  /** Asks a neighbour of our site for as much as its credit allows, in order of priority. */
+  #fillInside(turn: Turn, neighbour: Neighbour, queue: readonly WantedContent[]): void {
+    let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
+    for (const content of queue) {
+      const offer = content.offers.get(neighbour.link)
+      while (offer && creditBytes > 0) {
+        const run = chooseInside({ content, offer, creditBytes }, this.#self.random)
+        if (!run) break
+        this.#ask(turn, neighbour, content, run)
+        creditBytes -= run.count * content.chunkBytes
+      }
+      if (creditBytes <= 0) return
+    }
+  }
+
+  /** The same over the line, where it is our duty; the contents that were asked for. */
+  #fillOutside(
+    turn: Turn,
+    neighbour: Neighbour,
+    queue: readonly WantedContent[],
+    duty: (content: Digest, part: number) => boolean,
+  ): Set<WantedContent> {
+    const took = new Set<WantedContent>()
+    let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
+    for (const content of queue) {
+      const offer = content.offers.get(neighbour.link)
+      if (!offer || creditBytes <= 0) continue
+      const without = [...this.#offersInside(content), ...this.line.taken(turn.now, content.ref.digest)]
+      const isOurs = (part: number): boolean => duty(content.ref.digest, part)
+      while (creditBytes > 0) {
+        const run = chooseOutside({ content, offer, creditBytes, without, from: 0, isOurs })
+        if (!run) break
+        this.#ask(turn, neighbour, content, run)
+        took.add(content)
+        creditBytes -= run.count * content.chunkBytes
+      }
+    }
+    return took
+  }
+
+  *#offersInside(content: WantedContent): Iterable<Bitmap> {
+    for (const [link, offer] of content.offers) if (this.#neighbours.established(link)?.inside) yield offer
+  }
+
+  #ask(turn: Turn, { link, inside }: Neighbour, content: WantedContent, run: { first: number; count: number }): void {
+    if (this.fetches.bytesFrom(link) === 0) this.#credit.begins(turn.now, link)
+    const { id } = this.fetches.begin(turn.now, { link, outside: !inside, content, ...run })
+    turn.out({ type: 'fetch', fetch: id, link, run: { content: content.ref.digest, ...run } })
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What was asked for and is not here yet: each ask with its chunks, and for each link how many bytes are still to come and when it last
+ * brought something. Counted as it changes, because credit is looked up at every chunk.
+ */
+import { after, earliest, since, type Instant } from '#base/time.ts'
+import type { LinkId } from './link.ts'
+import { slowLanMs } from './params.ts'
+import type { WantedContent } from './wanted-content.ts'
+
+export interface Fetch {
+  readonly id: number
+  readonly link: LinkId
+  readonly outside: boolean
+  readonly content: WantedContent
+  readonly first: number
+  readonly count: number
+  readonly startedAt: Instant
+  arrived: number
+  arrivedBytes: number
+  /** It came to a stop: its missing chunks may be asked of others as well. */
+  slow: boolean
+}
+
+interface Outstanding {
+  bytes: number
+  asks: number
+  /** When the last chunk came, or the first of the asks was made. */
+  aliveAt: Instant
+}
+
+type Begin = Pick<Fetch, 'link' | 'outside' | 'content' | 'first' | 'count'>
+
+export class Fetches {
+  readonly #byId = new Map<number, Fetch>()
+  readonly #byLink = new Map<LinkId, Outstanding>()
+  #next = 1
+  #outside = 0
+  /** Nothing can be slow before this. */
+  #slowAt: Instant | undefined
+
+  begin(now: Instant, wanted: Begin): Fetch {
+    const fetch = { ...wanted, id: this.#next++, startedAt: now, arrived: 0, arrivedBytes: 0, slow: false }
+    this.#byId.set(fetch.id, fetch)
+    fetch.content.depart(fetch.first, fetch.count, fetch.outside)
+    const outstanding = this.#byLink.get(fetch.link) ?? { bytes: 0, asks: 0, aliveAt: now }
+    outstanding.bytes += fetch.count * fetch.content.chunkBytes
+    outstanding.asks++
+    this.#byLink.set(fetch.link, outstanding)
+    if (fetch.outside) this.#outside++
+    else this.#slowAt ??= after(now, slowLanMs)
+    return fetch
+  }
+
+  get(id: number): Fetch | undefined {
+    return this.#byId.get(id)
+  }
+
+  arrived(now: Instant, fetch: Fetch, index: number, bytes: number): void {
+    fetch.arrived++
+    fetch.arrivedBytes += bytes
+    fetch.content.arrive(index, 1, fetch.outside)
+    const outstanding = this.#byLink.get(fetch.link)
+    if (!outstanding) return
+    outstanding.aliveAt = now
+    if (fetch.arrived <= fetch.count) outstanding.bytes -= fetch.content.chunkBytes
+  }
+
+  ended(fetch: Fetch): void {
+    if (!this.#byId.delete(fetch.id)) return
+    if (fetch.outside) this.#outside--
+    // The chunks of a slow one may be on their way from elsewhere by now.
+    if (!fetch.slow) fetch.content.arrive(fetch.first, fetch.count, fetch.outside)
+    const outstanding = this.#byLink.get(fetch.link)
+    if (!outstanding) return
+    outstanding.bytes -= Math.max(0, fetch.count - fetch.arrived) * fetch.content.chunkBytes
+    if (--outstanding.asks === 0) this.#byLink.delete(fetch.link)
+  }
+
+  /** Bytes on their way from a link. */
+  bytesFrom(link: LinkId): number {
+    return this.#byLink.get(link)?.bytes ?? 0
+  }
+
+  /** Whether anything is on its way from outside the site. */
+  get anyOutside(): boolean {
+    return this.#outside > 0
+  }
+
+  all(): Iterable<Fetch> {
+    return this.#byId.values()
+  }
+
+  /** Marks asks on LAN links that brought nothing for `slowLanMs`; true where there are such, whose chunks others may be asked for. */
+  markSlow(now: Instant): boolean {
+    if (this.#slowAt === undefined || this.#slowAt > now) return false
+    let found = false
+    this.#slowAt = undefined
+    for (const fetch of this.#byId.values()) {
+      const aliveAt = this.#byLink.get(fetch.link)?.aliveAt
+      if (fetch.outside || fetch.slow || aliveAt === undefined) continue
+      if (since(aliveAt, now) < slowLanMs) this.#slowAt = earliest(this.#slowAt, after(aliveAt, slowLanMs))
+      else {
+        fetch.slow = found = true
+        fetch.content.arrive(fetch.first, fetch.count, false)
+      }
+    }
+    return found
+  }
+
+  nextWake(): Instant | undefined {
+    return this.#slowAt
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What uplink members of our site have taken on to fetch from outside, and how long their word holds (protocol.md §5.3). A lease keeps
+ * others from fetching the same chunks; it is renewed while bytes arrive, and its silence passes the duty on. Words alone do not hold
+ * for ever: whoever only renews, and brings nothing, is believed no longer than `leasePatienceMs`.
+ */
+import { after, earliest, type Instant } from '#base/time.ts'
+import type { Digest } from '#base/digest.ts'
+import { Bitmap } from './bitmap.ts'
+import type { LinkId } from './link.ts'
+import { dutyMs, leasePatienceMs } from './params.ts'
+
+interface Lease {
+  readonly until: Instant
+  readonly chunks: Bitmap
+}
+
+interface Word {
+  /** Until when we wait for it without asking ourselves whether it still does its part. */
+  until: Instant
+  deliveredAt: Instant
+}
+
+export class Leases {
+  readonly #leases = new Map<Digest, Map<LinkId, Lease>>()
+  readonly #words = new Map<LinkId, Word>()
+
+  /** A neighbour acts at the uplink: from now on we wait for it. */
+  acts(now: Instant, link: LinkId): void {
+    if (!this.#words.has(link)) this.#words.set(link, { until: after(now, dutyMs), deliveredAt: now })
+  }
+
+  /** It brought something that we lacked. */
+  delivered(now: Instant, link: LinkId): void {
+    this.#words.set(link, { until: after(now, dutyMs), deliveredAt: now })
+  }
+
+  /** It has taken on these chunks of a content, or, with none, has the content in its queue. Replaces what it said of that content. */
+  heard(now: Instant, link: LinkId, content: Digest, chunks: Bitmap, ms: number): void {
+    const word = this.#words.get(link)
+    if (!word) return
+    const until = earliest(after(now, ms), after(word.deliveredAt, leasePatienceMs)) ?? now
+    if (until > word.until) word.until = until
+    const leases = this.#leases.get(content) ?? new Map<LinkId, Lease>()
+    this.#leases.set(content, leases)
+    if (chunks.count > 0 && until > now) leases.set(link, { until, chunks })
+    else leases.delete(link)
+  }
+
+  /** Chunks of a content that others have taken on, as their word holds now. */
+  taken(now: Instant, content: Digest): Bitmap[] {
+    const leases = this.#leases.get(content)
+    if (!leases) return []
+    for (const [link, { until }] of leases) if (until <= now) leases.delete(link)
+    if (leases.size === 0) this.#leases.delete(content)
+    return [...leases.values()].map(({ chunks }) => chunks)
+  }
+
+  /** Whether a neighbour that acts has not kept its word, while we lacked something since `hungrySince`. */
+  isSilent(now: Instant, link: LinkId, hungrySince: Instant): boolean {
+    const until = this.#words.get(link)?.until
+    return until !== undefined && until <= now && after(hungrySince, dutyMs) <= now
+  }
+
+  /** When the next word runs out: what it kept from us may be fetched then. */
+  nextWake(): Instant | undefined {
+    let next: Instant | undefined
+    for (const leases of this.#leases.values()) for (const { until } of leases.values()) next = earliest(next, until)
+    return next
+  }
+
+  done(content: Digest): void {
+    this.#leases.delete(content)
+  }
+
+  /** It is gone, or acts no more: what it has under way it still brings, or its lease runs out. */
+  rests(link: LinkId): void {
+    this.#words.delete(link)
+  }
+
+  down(link: LinkId): void {
+    this.#words.delete(link)
+    for (const leases of this.#leases.values()) leases.delete(link)
+  }
+}

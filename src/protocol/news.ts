@@ -1,0 +1,71 @@
+/**
+ * Chunks of one content that were stored here since neighbours were last told. What came over the line is told to a few of the site
+ * first, others for each part, and to the rest a moment later: by then those few have it too, so that the member at the uplink hands
+ * out few copies and neighbours trade the rest (protocol.md §5.7).
+ */
+import { after, earliest, type Instant } from '#base/time.ts'
+import { mix } from './duty.ts'
+import type { LinkId } from './link.ts'
+import { dutyChunks, haveMs, newsFirst, newsLaterMs } from './params.ts'
+
+export class News {
+  #all: number[] = []
+  #few: number[] = []
+  #later: number[] = []
+  #soonAt: Instant | undefined
+  #laterAt: Instant | undefined
+
+  add(now: Instant, index: number, outside: boolean): void {
+    ;(outside ? this.#few : this.#all).push(index)
+    this.#soonAt ??= after(now, haveMs)
+  }
+
+  clear(): void {
+    this.#all = []
+    this.#few = []
+    this.#later = []
+    this.#soonAt = this.#laterAt = undefined
+  }
+
+  nextWake(): Instant | undefined {
+    return earliest(this.#soonAt, this.#laterAt)
+  }
+
+  /** What is due now: for each subscriber the chunks to tell it, in order. Told once: they are no news any more. */
+  take(now: Instant, subscribers: ReadonlySet<LinkId>): Map<LinkId, number[]> {
+    const told = new Map<LinkId, number[]>()
+    const tell = (link: LinkId, indexes: readonly number[]): void => {
+      if (indexes.length > 0) told.set(link, [...(told.get(link) ?? []), ...indexes])
+    }
+    if (this.#laterAt !== undefined && this.#laterAt <= now) {
+      for (const link of subscribers) tell(link, this.#later)
+      this.#later = []
+      this.#laterAt = undefined
+    }
+    if (this.#soonAt !== undefined && this.#soonAt <= now) {
+      const areFew = subscribers.size <= newsFirst + 1
+      for (const link of subscribers) tell(link, areFew ? [...this.#all, ...this.#few] : this.#all)
+      if (!areFew && this.#few.length > 0) {
+        for (const [link, indexes] of firstToHear(this.#few, subscribers)) tell(link, indexes)
+        this.#later.push(...this.#few)
+        this.#laterAt ??= after(now, newsLaterMs)
+      }
+      this.#all = []
+      this.#few = []
+      this.#soonAt = undefined
+    }
+    for (const indexes of told.values()) indexes.sort((a, b) => a - b)
+    return told
+  }
+}
+
+/** For each part of a content the few subscribers who hear of it first: different ones for different parts, so that all carry alike. */
+function firstToHear(indexes: readonly number[], subscribers: ReadonlySet<LinkId>): Map<LinkId, number[]> {
+  const byPart = Map.groupBy(indexes, (index) => Math.floor(index / dutyChunks))
+  const heard = new Map<LinkId, number[]>()
+  for (const [part, chunks] of byPart) {
+    const ranked = [...subscribers].sort((a, b) => mix(mix(a) ^ part) - mix(mix(b) ^ part))
+    for (const link of ranked.slice(0, newsFirst)) heard.set(link, [...(heard.get(link) ?? []), ...chunks])
+  }
+  return heard
+}
