@@ -262,13 +262,14 @@ export class Network {
     if (isKnown && place.up) place.events.linkDown(link.id, reason)
   }
 
-  /** Queues `size` bytes on every line between two members, and returns when the last one has left the sender. */
+  /** Queues `size` bytes on every line between two members, each at its own rate (cut-through); returns when the last has passed them all. */
   #transfer(from: Place, to: Place, size: number, arrived: () => void): number {
     const lines = this.#linesBetween(from, to)
-    const bps = Math.min(...lines.map(({ bps }) => bps))
-    const startUs = Math.max(this.#world.nowUs, ...lines.map(({ line }) => line.busyUntilUs))
-    const leftUs = startUs + Math.ceil((size * 8 * 1_000_000) / bps)
-    for (const { line } of lines) line.busyUntilUs = leftUs
+    let leftUs = this.#world.nowUs
+    for (const { line, bps } of lines) {
+      line.busyUntilUs = Math.max(this.#world.nowUs, line.busyUntilUs) + Math.ceil((size * 8 * 1_000_000) / bps)
+      leftUs = Math.max(leftUs, line.busyUntilUs)
+    }
     if (from.site !== to.site) {
       this.#counter(from.site).upBytes += size
       this.#counter(to.site).downBytes += size

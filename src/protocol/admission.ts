@@ -18,7 +18,15 @@ import {
   type Standing,
   type Turn,
 } from './neighbour.ts'
-import { admissionMs, banMs, siteLinksMax, strikesKnownMax, strikesMax, wireVersion } from './params.ts'
+import {
+  admissionMs,
+  banMs,
+  siteLinksMax,
+  siteLinksMaxRelay,
+  strikesKnownMax,
+  strikesMax,
+  wireVersion,
+} from './params.ts'
 import type { Hello } from './wire.ts'
 
 export class Admission {
@@ -52,6 +60,7 @@ export class Admission {
       reach: false,
       lostAt: undefined,
       told: undefined,
+      toldOthers: '',
       versions: undefined,
       unplaced: { downBytes: 0, upBytes: 0 },
     }
@@ -173,7 +182,8 @@ export class Admission {
     const others = [...this.#neighbours.all()].filter(
       ({ link, phase, inside }) => inside && link !== neighbour.link && phase !== 'greeting' && phase !== 'closing',
     )
-    return others.length >= siteLinksMax ? 'FULL' : undefined
+    const most = this.#self.membership.role === 'client' ? siteLinksMax : siteLinksMaxRelay
+    return others.length >= most ? 'FULL' : undefined
   }
 
   #verify(turn: Turn, neighbour: Neighbour, certificate: Uint8Array): string | undefined {

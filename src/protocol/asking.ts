@@ -31,7 +31,7 @@ export class Asking {
     this.#self = self
     this.#neighbours = neighbours
     this.#uplink = uplink
-    this.line = new Line(self, neighbours, this.fetches, this.#credit)
+    this.line = new Line(self, neighbours, uplink, this.fetches, this.#credit)
   }
 
   /** Something changed that may be reason to ask anybody. */

@@ -66,7 +66,8 @@ export class Credit {
     }
     if (rate === 0) return wanCreditBytesStart
     const spareMs = this.#isPolite ? politeMs / 2 : wanCreditMs
-    const bytes = ((rate * (baseMs + spareMs)) / 1000) * (measure?.share ?? 1)
+    const share = this.#isPolite ? (measure?.share ?? 1) : 1
+    const bytes = ((rate * (baseMs + spareMs)) / 1000) * share
     return Math.min(wanCreditBytesMax, Math.max(wanCreditBytesMin, bytes))
   }
 

@@ -126,13 +126,12 @@ export class Exchange {
   }
 
   /** What a neighbour has. False where it does not fit the content: only a liar or a broken member says so. */
-  have(turn: Turn, neighbour: Neighbour, message: Have): boolean {
+  have(neighbour: Neighbour, message: Have): boolean {
     const content = this.#contents.get(message.content)
     // Said on our want, which crossed the last chunk; or of nothing that we asked for.
     if (content?.phase !== 'fetching') return true
     if (message.chunks !== content.have.size) return false
     this.#offered(
-      turn,
       neighbour,
       content,
       message.bits ? new Bitmap(message.chunks, message.bits) : Bitmap.full(message.chunks),
@@ -140,13 +139,13 @@ export class Exchange {
     return true
   }
 
-  more(turn: Turn, neighbour: Neighbour, message: More): void {
+  more(neighbour: Neighbour, message: More): void {
     const content = this.#contents.get(message.content)
     if (content?.phase !== 'fetching') return
     const offer = content.offers.get(neighbour.link) ?? new Bitmap(content.have.size)
     for (const [first, count] of message.runs)
       for (let index = first; index < Math.min(first + count, offer.size); index++) offer.add(index)
-    this.#offered(turn, neighbour, content, offer)
+    this.#offered(neighbour, content, offer)
   }
 
   /** What an uplink member of our site has taken on. */
@@ -207,12 +206,15 @@ export class Exchange {
     // Let go while it was on its way.
     if (this.#contents.get(content.ref.digest) !== content) return undefined
     if (verdict === 'wrong') {
-      this.#pause(turn, fetch)
+      // Of this one, this chunk is not asked again: not before it says anew what it has.
+      content.offers.get(fetch.link)?.delete(index)
+      this.#pauses.doubt(turn.now, fetch.link, content.ref.digest)
+      this.#asking.look()
       turn.out({ type: 'cancel', fetch: id })
       return this.#neighbours.get(fetch.link)
     }
     if (verdict === 'unstored') this.#closeForNow(turn, content)
-    if (verdict === 'stored' || verdict === 'already') this.#stored(turn, content, index, fetch.outside)
+    if (verdict === 'stored' || verdict === 'already') this.#stored(turn, content, index, fetch)
     return undefined
   }
 
@@ -307,8 +309,9 @@ export class Exchange {
     turn.out({ type: 'open', ref: content.ref })
   }
 
-  #stored(turn: Turn, content: WantedContent, index: number, outside: boolean): void {
+  #stored(turn: Turn, content: WantedContent, index: number, { outside, link }: Fetch): void {
     if (!content.have.add(index)) return
+    this.line.stored(turn.now, link, outside)
     if (content.subscribers.size > 0) {
       content.news.add(turn.now, index, outside)
       this.#news.add(content)
@@ -333,10 +336,8 @@ export class Exchange {
   }
 
   /** What a neighbour has, as a whole. */
-  #offered(turn: Turn, { link, inside }: Neighbour, content: WantedContent, offer: Bitmap): void {
+  #offered({ link }: Neighbour, content: WantedContent, offer: Bitmap): void {
     content.offers.set(link, offer)
-    if (inside && offer.nextWithout(0, content.have, content.flyingInside) !== undefined)
-      this.line.delivered(turn.now, link)
     this.#asking.look()
   }
 

@@ -29,9 +29,17 @@ export class Leases {
     if (!this.#words.has(link)) this.#words.set(link, { until: after(now, dutyMs), deliveredAt: now })
   }
 
-  /** It brought something that we lacked. */
+  /** A neighbour brought something that we lacked. */
   delivered(now: Instant, link: LinkId): void {
-    this.#words.set(link, { until: after(now, dutyMs), deliveredAt: now })
+    const word = this.#words.get(link)
+    if (!word) return
+    word.deliveredAt = now
+    word.until = after(now, dutyMs) > word.until ? after(now, dutyMs) : word.until
+  }
+
+  /** Somebody did, and we do not act ourselves: it came over the line by one of those who do. */
+  allDelivered(now: Instant): void {
+    for (const link of this.#words.keys()) this.delivered(now, link)
   }
 
   /** It has taken on these chunks of a content, or, with none, has the content in its queue. Replaces what it said of that content. */
@@ -48,11 +56,18 @@ export class Leases {
 
   /** Chunks of a content that others have taken on, as their word holds now. */
   taken(now: Instant, content: Digest): Bitmap[] {
-    const leases = this.#leases.get(content)
-    if (!leases) return []
-    for (const [link, { until }] of leases) if (until <= now) leases.delete(link)
-    if (leases.size === 0) this.#leases.delete(content)
-    return [...leases.values()].map(({ chunks }) => chunks)
+    const leases = this.#leases.get(content)?.values() ?? []
+    return [...leases].filter(({ until }) => until > now).map(({ chunks }) => chunks)
+  }
+
+  /** Forgets leases that have run out; true where there were such. */
+  expire(now: Instant): boolean {
+    let found = false
+    for (const [content, leases] of this.#leases) {
+      for (const [link, { until }] of leases) if (until <= now) found = leases.delete(link)
+      if (leases.size === 0) this.#leases.delete(content)
+    }
+    return found
   }
 
   /** Whether a neighbour that acts has not kept its word, while we lacked something since `hungrySince`. */
@@ -61,7 +76,7 @@ export class Leases {
     return until !== undefined && until <= now && after(hungrySince, dutyMs) <= now
   }
 
-  /** When the next word runs out: what it kept from us may be fetched then. */
+  /** When the next lease runs out: what it kept from us may be fetched then. */
   nextWake(): Instant | undefined {
     let next: Instant | undefined
     for (const leases of this.#leases.values()) for (const { until } of leases.values()) next = earliest(next, until)

@@ -2,35 +2,41 @@
  * Who fetches what over the line of our site (protocol.md §5.2-5.3): duties by rendezvous hashing, leases on what is under way, and the
  * silence that passes a duty on. A member waits for those who act as long as they keep their word, and no longer.
  */
-import { after, earliest, type Instant } from '#base/time.ts'
+import { after, earliest, since, type Instant } from '#base/time.ts'
 import type { Digest } from '#base/digest.ts'
+import type { PeerId } from '#trust/peer-id.ts'
 import { Bitmap } from './bitmap.ts'
 import type { Credit } from './credit.ts'
-import { ranksFirst, type UplinkMember } from './duty.ts'
+import { ranksFirst } from './duty.ts'
 import type { Fetches } from './fetches.ts'
 import { Leases } from './leases.ts'
 import type { LinkId } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
-import { hungerMs, leaseContentsMax, leaseMsMax, leaseMsMin, leaseMsStart, leaseWordMs } from './params.ts'
-import type { LineView } from './uplink.ts'
+import { dutyMs, hungerMs, leaseContentsMax, leaseMsMax, leaseMsMin, leaseMsStart, leaseWordMs } from './params.ts'
+import type { LineView, Uplink } from './uplink.ts'
 import type { WantedContent } from './wanted-content.ts'
 import type { Lease } from './wire.ts'
 
 export class Line implements LineView {
   readonly #self: Self
   readonly #neighbours: Neighbours
+  readonly #uplink: Uplink
   readonly #fetches: Fetches
   readonly #credit: Credit
   readonly #leases = new Leases()
   /** Since when something is missing that nobody of our site has. */
   #hungrySince: Instant | undefined
+  /** When others last brought something into the site. */
+  #fedAt = 0
   #lookAt: Instant | undefined
   /** When our leases are renewed, and whether anything came over the line since they were told. */
   #wordAt: Instant | undefined
   #isMoving = false
+  #movedAt: Instant | undefined
 
-  constructor(self: Self, neighbours: Neighbours, fetches: Fetches, credit: Credit) {
+  constructor(self: Self, neighbours: Neighbours, uplink: Uplink, fetches: Fetches, credit: Credit) {
     this.#self = self
+    this.#uplink = uplink
     this.#neighbours = neighbours
     this.#fetches = fetches
     this.#credit = credit
@@ -44,6 +50,11 @@ export class Line implements LineView {
     return this.#hungrySince !== undefined && this.#leases.isSilent(now, link, this.#hungrySince)
   }
 
+  isStarving(now: Instant): boolean {
+    const since = Math.max(this.#hungrySince ?? Number.POSITIVE_INFINITY, this.#fedAt)
+    return since + 2 * dutyMs <= now
+  }
+
   /** A neighbour told whether it acts; one that does is told what we have under way, so that it does not fetch it too. */
   standingHeard(turn: Turn, neighbour: Neighbour): void {
     if (!neighbour.inside || !neighbour.acting || !neighbour.reach) return this.#leases.rests(neighbour.link)
@@ -55,9 +66,13 @@ export class Line implements LineView {
       this.#tell(turn, neighbour.link, content)
   }
 
-  /** A neighbour of our site has something that we lack. */
-  delivered(now: Instant, link: LinkId): void {
-    if (this.#neighbours.get(link)?.acting) this.#leases.delivered(now, link)
+  /** A chunk was stored, that came on a link: the site gets on, by whoever acts, or by that neighbour. */
+  stored(now: Instant, from: LinkId, outside: boolean): void {
+    if (!outside) this.#leases.delivered(now, from)
+    // While we act ourselves it may be our own doing, and says nothing of the others.
+    if (this.#uplink.standing.acting) return
+    this.#leases.allDelivered(now)
+    this.#fedAt = now
   }
 
   /** A neighbour has taken something on; `known` is what we know of the content. */
@@ -77,9 +92,11 @@ export class Line implements LineView {
 
   /** Whether a part of a content is ours to fetch, among those of our site who act, reach the outside and keep their word. */
   duty(now: Instant): (content: Digest, part: number) => boolean {
-    const rivals: UplinkMember[] = []
-    for (const { peer, link, membership, acting, reach } of this.#neighbours.list('inside'))
-      if (acting && reach && membership && !this.isSilent(now, link)) rivals.push({ peer, role: membership.role })
+    const silent = new Set<PeerId>()
+    for (const { peer, link } of this.#neighbours.list('inside')) if (this.isSilent(now, link)) silent.add(peer)
+    const rivals = this.#uplink
+      .others()
+      .filter(({ peer, hops }) => (hops === 1 ? !silent.has(peer) : !this.isStarving(now)))
     const ours = { peer: this.#self.peer, role: this.#self.membership.role }
     return (content, part) => rivals.length === 0 || ranksFirst(ours, rivals, content, part)
   }
@@ -91,9 +108,15 @@ export class Line implements LineView {
     this.moved(turn.now)
   }
 
+  /** Whom we wait for may have changed. */
+  look(now: Instant): void {
+    this.#lookAt ??= after(now, hungerMs)
+  }
+
   /** Something came over the line, or was asked for. */
   moved(now: Instant): void {
     this.#isMoving = true
+    this.#movedAt = now
     this.#wordAt ??= after(now, leaseWordMs)
   }
 
@@ -107,11 +130,12 @@ export class Line implements LineView {
 
   /** Renews our leases, and looks over what is missing; `queue` is what we fetch, most urgent first. */
   wake(turn: Turn, queue: readonly WantedContent[]): void {
+    this.#leases.expire(turn.now)
     if (this.#wordAt !== undefined && this.#wordAt <= turn.now) this.#renew(turn, queue)
     if (this.#lookAt !== undefined && this.#lookAt > turn.now) return
     const inside = this.#neighbours.list('inside')
     // Only who waits for somebody has to know whether it waits in vain.
-    const isWaiting = queue.length > 0 && inside.some(({ acting, reach }) => acting && reach)
+    const isWaiting = queue.length > 0 && this.#uplink.others().length > 0
     this.#lookAt = isWaiting ? after(turn.now, hungerMs) : undefined
     const links = inside.map(({ link }) => link)
     if (isWaiting && queue.some((content) => content.lacksBeyond(links))) this.#hungrySince ??= turn.now
@@ -143,7 +167,9 @@ export class Line implements LineView {
       bytes = Math.max(bytes, this.#fetches.bytesFrom(fetch.link))
       rate = Math.max(rate, this.#credit.rateOf(fetch.link))
     }
-    const ms = rate === 0 ? leaseMsStart : Math.ceil(Math.min(leaseMsMax, Math.max(leaseMsMin, (3_000 * bytes) / rate)))
+    const whole = rate === 0 ? leaseMsStart : Math.min(leaseMsMax, Math.max(leaseMsMin, (3_000 * bytes) / rate))
+    // What has not moved for a while is promised for the rest of its time only.
+    const ms = Math.max(0, Math.ceil(whole - since(this.#movedAt ?? turn.now, turn.now)))
     send(turn, link, { t: 'lease', content: content.ref.digest, runs, ms })
   }
 }

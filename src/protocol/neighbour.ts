@@ -60,6 +60,8 @@ export interface Neighbour {
   lostAt: Instant | undefined
   /** What we told it of our own part at the uplink. */
   told: Standing | undefined
+  /** And of others who act, as one text. */
+  toldOthers: string
   versions: Versions | undefined
   /** Bytes of control messages before we knew whether it is of our site. */
   unplaced: { downBytes: number; upBytes: number }

@@ -11,9 +11,9 @@ import { dutyChunks, haveMs, newsFirst, newsLaterMs } from './params.ts'
 export class News {
   #all: number[] = []
   #few: number[] = []
-  #later: number[] = []
+  /** In order of time. */
+  #later: { readonly at: Instant; readonly indexes: readonly number[] }[] = []
   #soonAt: Instant | undefined
-  #laterAt: Instant | undefined
 
   add(now: Instant, index: number, outside: boolean): void {
     ;(outside ? this.#few : this.#all).push(index)
@@ -24,11 +24,11 @@ export class News {
     this.#all = []
     this.#few = []
     this.#later = []
-    this.#soonAt = this.#laterAt = undefined
+    this.#soonAt = undefined
   }
 
   nextWake(): Instant | undefined {
-    return earliest(this.#soonAt, this.#laterAt)
+    return earliest(this.#soonAt, this.#later[0]?.at)
   }
 
   /** What is due now: for each subscriber the chunks to tell it, in order. Told once: they are no news any more. */
@@ -37,18 +37,16 @@ export class News {
     const tell = (link: LinkId, indexes: readonly number[]): void => {
       if (indexes.length > 0) told.set(link, [...(told.get(link) ?? []), ...indexes])
     }
-    if (this.#laterAt !== undefined && this.#laterAt <= now) {
-      for (const link of subscribers) tell(link, this.#later)
-      this.#later = []
-      this.#laterAt = undefined
+    for (let next = this.#later[0]; next && next.at <= now; next = this.#later[0]) {
+      for (const link of subscribers) tell(link, next.indexes)
+      this.#later.shift()
     }
     if (this.#soonAt !== undefined && this.#soonAt <= now) {
       const areFew = subscribers.size <= newsFirst + 1
       for (const link of subscribers) tell(link, areFew ? [...this.#all, ...this.#few] : this.#all)
       if (!areFew && this.#few.length > 0) {
         for (const [link, indexes] of firstToHear(this.#few, subscribers)) tell(link, indexes)
-        this.#later.push(...this.#few)
-        this.#laterAt ??= after(now, newsLaterMs)
+        this.#later.push({ at: after(now, newsLaterMs), indexes: this.#few })
       }
       this.#all = []
       this.#few = []

@@ -32,8 +32,14 @@ export const outsideDialsMax = 4
 
 /** Links to neighbours of the own site that a member seeks. With 12, a site of 200 still hands a chunk through in two steps. */
 export const siteLinksWanted = 12
-/** More than this many are not accepted from others; the surplus is told `full`. */
+/** Who acts is told on over so many neighbours, and so many of them: a site of 2,000 is four wide, and few act. */
+export const actingHopsMax = 6
+export const actingToldMax = 8
+/** What neighbours tell of others is passed on in batches. */
+export const actingTellMs = 100
+/** More than this many are not accepted from others, at a relay more; the surplus is told `full`. */
 export const siteLinksMax = 64
+export const siteLinksMaxRelay = 512
 
 /** After its own first LAN query a member listens 300-800 ms before it may go outside (protocol.md §5.4). */
 export const settleMsMin = 300
@@ -41,7 +47,7 @@ export const settleMsMax = 800
 /** Volunteers wait up to this long more, so that the first one silences the others. */
 export const volunteerMsMax = 400
 /** An uplink member without a link outside for this long stops suppressing the others. */
-export const reachMs = 10_000
+export const reachMs = 15_000
 /** A volunteer that found nobody outside waits this long, doubling to `redialMsMax` a member, at most to the maximum, before it tries again. */
 export const volunteerAgainMs = 15_000
 export const volunteerAgainMsMax = 600_000
@@ -108,7 +114,7 @@ export const lanCreditBytesMin = 1_048_576
 /** 4 MiB keep 1 Gbit/s busy over 30 ms. */
 export const lanCreditBytesMax = 4_194_304
 /** On a line, so that control traffic never waits long behind bulk. One chunk is always asked for. */
-export const wanCreditMs = 200
+export const wanCreditMs = 100
 export const wanCreditBytesMin = 32_768
 export const wanCreditBytesStart = 65_536
 export const wanCreditBytesMax = 2_097_152

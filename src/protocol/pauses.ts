@@ -10,18 +10,30 @@ import { pauseMs } from './params.ts'
 interface Pause {
   readonly until: Instant
   readonly contents: Set<Digest>
+  /** Whether nothing at all is asked of the link meanwhile. */
+  readonly isLeftAlone: boolean
 }
 
 export class Pauses {
   readonly #pauses = new Map<LinkId, Pause>()
 
+  /** A neighbour denied, failed or broke off: it is left alone. */
   begin(now: Instant, link: LinkId, content: Digest): void {
-    const contents = this.#pauses.get(link)?.contents ?? new Set()
-    this.#pauses.set(link, { until: after(now, pauseMs), contents: contents.add(content) })
+    this.#begin(now, link, content, true)
+  }
+
+  /** One chunk of a content was wrong: what it has of it is asked anew later, and the rest meanwhile. */
+  doubt(now: Instant, link: LinkId, content: Digest): void {
+    this.#begin(now, link, content, this.has(link))
   }
 
   has(link: LinkId): boolean {
-    return this.#pauses.has(link)
+    return this.#pauses.get(link)?.isLeftAlone ?? false
+  }
+
+  #begin(now: Instant, link: LinkId, content: Digest, isLeftAlone: boolean): void {
+    const contents = this.#pauses.get(link)?.contents ?? new Set()
+    this.#pauses.set(link, { until: after(now, pauseMs), contents: contents.add(content), isLeftAlone })
   }
 
   /** Ends those that are over, and tells what each was for. */

@@ -101,7 +101,7 @@ export class Protocol {
       this.#admission.nextWake(),
       this.#head.nextWake(),
       this.#reconcile.nextWake(),
-      this.#roster.nextWake(this.#uplink.mayGoOutside),
+      this.#roster.nextWake(this.#uplink.mayGoOutside, this.#uplink.sought()),
       this.#uplink.nextWake(),
       this.#exchange.nextWake(),
       this.#reports.nextWake(),
@@ -208,7 +208,7 @@ export class Protocol {
       this.#reports.routesChanged(turn)
     }
     this.#carry(turn, standing.acting, !before.acting)
-    this.#roster.wake(turn, this.#uplink.mayGoOutside)
+    this.#roster.wake(turn, this.#uplink.mayGoOutside, this.#uplink.sought())
     this.#reports.wake(turn)
     this.#exchange.pump(turn)
   }
@@ -295,6 +295,8 @@ export class Protocol {
         return
       case 'uplink':
         this.#uplink.heard(turn, neighbour, message)
+        this.#uplink.told(neighbour, message.others)
+        this.#exchange.line.look(turn.now)
         this.#exchange.line.standingHeard(turn, neighbour)
         return this.#reports.routesChanged(turn)
       case 'want':
@@ -303,10 +305,10 @@ export class Protocol {
       case 'unwant':
         return this.#exchange.unwanted(neighbour, message.contents)
       case 'have':
-        if (!this.#exchange.have(turn, neighbour, message)) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
+        if (!this.#exchange.have(neighbour, message)) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
         return
       case 'more':
-        return this.#exchange.more(turn, neighbour, message)
+        return this.#exchange.more(neighbour, message)
       case 'lease':
         return this.#exchange.leased(turn, neighbour, message)
       case 'reports':
@@ -364,6 +366,7 @@ export class Protocol {
     this.#hellos.delete(link)
     this.#head.forget(link)
     this.#exchange.down(link)
+    this.#uplink.down(link)
     this.#roster.down(turn, neighbour)
     this.#reports.routesChanged(turn)
     if (neighbour.phase === 'established')

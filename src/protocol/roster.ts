@@ -146,9 +146,9 @@ export class Roster {
       }
   }
 
-  /** Dials whom we need; `mayGoOutside` while we act as uplink member. */
-  wake(turn: Turn, mayGoOutside: boolean): void {
-    for (const contact of this.#due(turn.now, mayGoOutside)) {
+  /** Dials whom we need; `mayGoOutside` while we act as uplink member, `sought` to whom we need a link however many we have. */
+  wake(turn: Turn, mayGoOutside: boolean, sought: ReadonlySet<PeerId>): void {
+    for (const contact of this.#due(turn.now, mayGoOutside, sought)) {
       this.#dialling.add(contact)
       turn.out({ type: 'dial', address: contact.address })
     }
@@ -160,9 +160,9 @@ export class Roster {
     }
   }
 
-  nextWake(mayGoOutside: boolean): Instant | undefined {
+  nextWake(mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Instant | undefined {
     let next = this.#saveAt
-    const demand = this.#demand(mayGoOutside)
+    const demand = this.#demand(mayGoOutside, sought)
     for (const contact of this.#contacts.values())
       if (this.#isWanted(contact, demand)) next = earliest(next, contact.next)
     return this.#neighbours.list('inside').length === 0 ? earliest(next, this.#queryAt) : next
@@ -222,9 +222,9 @@ export class Roster {
   }
 
   /** Whom to dial at this moment: one address a peer, and no more than there is room for. */
-  #due(now: Instant, mayGoOutside: boolean): Contact[] {
-    const demand = this.#demand(mayGoOutside)
-    if (demand.inside <= 0 && demand.outside <= 0) return []
+  #due(now: Instant, mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Contact[] {
+    const demand = this.#demand(mayGoOutside, sought)
+    if (demand.inside <= 0 && demand.outside <= 0 && sought.size === 0) return []
     const due = [...this.#contacts.values()].filter((contact) => contact.next <= now && this.#isWanted(contact, demand))
     // Hearsay comes last: made-up addresses must not crowd out those where somebody answered before.
     due.sort((a, b) => Number(b.proven) - Number(a.proven) || a.failures - b.failures)
@@ -236,13 +236,14 @@ export class Roster {
     })
   }
 
-  #isWanted(contact: Contact, { busy, inside, outside }: Demand): boolean {
+  #isWanted(contact: Contact, { busy, inside, outside, sought }: Demand): boolean {
     if (this.#dialling.has(contact) || busy.has(contact.address)) return false
     if (contact.peer !== undefined && (busy.has(contact.peer) || this.#isBanned(contact.peer))) return false
+    if (contact.peer !== undefined && contact.inside !== false && sought.has(contact.peer)) return true
     return (contact.inside === false ? outside : inside) > 0
   }
 
-  #demand(mayGoOutside: boolean): Demand {
+  #demand(mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Demand {
     const busy = new Set<string>([this.#self.peer])
     let [inside, outside] = [siteLinksWanted, mayGoOutside ? outsideDialsMax : 0]
     for (const neighbour of this.#neighbours.all()) {
@@ -255,7 +256,7 @@ export class Roster {
       if (isInside === false) outside--
       else inside--
     }
-    return { busy, inside, outside }
+    return { busy, inside, outside, sought }
   }
 }
 
@@ -273,6 +274,7 @@ interface Demand {
   readonly busy: Set<string>
   inside: number
   outside: number
+  readonly sought: ReadonlySet<PeerId>
 }
 
 /** Loopback addresses mean another machine elsewhere: they are used only where a member has no other. */

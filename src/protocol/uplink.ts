@@ -10,9 +10,11 @@
 import { after, earliest, instant, type Instant } from '#base/time.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { LinkId } from './link.ts'
+import { Acting, type ActingMember } from './acting.ts'
 import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
 import {
   accusersMin,
+  actingTellMs,
   banMs,
   drainMs,
   reachMs,
@@ -33,6 +35,8 @@ type State =
 export interface LineView {
   /** Whether a neighbour that acts leaves undone what we wait for (protocol.md §5.3). */
   isSilent(now: Instant, link: LinkId): boolean
+  /** Whether something has been missing so long that whoever acts without a link to us does not help us either. */
+  isStarving(now: Instant): boolean
   /** Whether anything is on its way from outside. */
   readonly isBusy: boolean
 }
@@ -40,6 +44,10 @@ export interface LineView {
 export class Uplink {
   readonly #self: Self
   readonly #neighbours: Neighbours
+  readonly #acting: Acting
+  /** When what neighbours told of others is passed on. */
+  #tellAt: Instant | undefined
+  #toldVersion = -1
   #state: State = { type: 'waiting', volunteerAt: undefined }
   #logged: Standing = { acting: false, reach: false }
   #lostAt: Instant | undefined
@@ -55,6 +63,7 @@ export class Uplink {
   constructor(self: Self, neighbours: Neighbours) {
     this.#self = self
     this.#neighbours = neighbours
+    this.#acting = new Acting(self.peer)
   }
 
   /** What a `ready` or `uplink` message says of us. */
@@ -78,8 +87,31 @@ export class Uplink {
     this.#lostAt = turn.now
   }
 
+  /** Whom a neighbour of our site knows to act. */
+  told(neighbour: Neighbour, others: readonly ActingMember[]): void {
+    if (neighbour.inside) this.#acting.heard(neighbour.link, others)
+  }
+
+  down(link: LinkId): void {
+    this.#acting.down(link)
+  }
+
+  /** Who acts in our site besides us and reaches the outside, with a link to us or without, best first. */
+  others(): readonly ActingMember[] {
+    return this.#acting.known(this.#neighbours.list('inside'))
+  }
+
+  /** Members of our site to whom we need a link: all who act while we do, else the best of them while we have a link to none. */
+  sought(): ReadonlySet<PeerId> {
+    const others = this.others()
+    const goesOutside = this.#self.membership.role === 'relay' || this.#state.type === 'acting'
+    if (!goesOutside && others.some(({ hops }) => hops === 1)) return new Set()
+    return new Set((goesOutside ? others : others.slice(0, 1)).filter(({ hops }) => hops > 1).map(({ peer }) => peer))
+  }
+
   /** What a neighbour says of its own part. */
   heard(turn: Turn, neighbour: Neighbour, { acting, reach }: Standing): void {
+    this.#acting.look()
     neighbour.acting = acting
     neighbour.reach = reach
     neighbour.lostAt = acting && !reach ? (neighbour.lostAt ?? turn.now) : undefined
@@ -89,8 +121,7 @@ export class Uplink {
   update(turn: Turn, line: LineView): void {
     if (this.#self.membership.role === 'origin') return
     this.#lookedAt = turn.now
-    if (this.#doubtedUntil !== undefined && (this.#doubtedUntil <= turn.now || this.#isAlone()))
-      this.#doubtedUntil = undefined
+    if (this.#doubtedUntil !== undefined && this.#doubtedUntil <= turn.now) this.#doubtedUntil = undefined
     const reach = this.#reach()
     if (reach) {
       this.#lostAt = undefined
@@ -116,11 +147,12 @@ export class Uplink {
 
   nextWake(): Instant | undefined {
     if (this.#self.membership.role === 'origin') return undefined
-    if (this.#state.type === 'settling') return this.#state.until
+    if (this.#state.type === 'settling') return earliest(this.#state.until, this.#tellAt)
     const drained = this.#drainSince && after(this.#drainSince, drainMs)
-    if (this.#state.type === 'waiting') return earliest(this.#state.volunteerAt, this.#nextGivenUp(), drained)
+    if (this.#state.type === 'waiting')
+      return earliest(this.#state.volunteerAt, this.#nextGivenUp(), drained, this.#tellAt)
     const isPatient = this.#self.membership.role === 'client' && this.#isAlone()
-    return this.#lostAt === undefined || isPatient ? undefined : after(this.#lostAt, reachMs)
+    return this.#lostAt === undefined || isPatient ? this.#tellAt : earliest(after(this.#lostAt, reachMs), this.#tellAt)
   }
 
   #updateRelay(turn: Turn, reach: boolean): void {
@@ -135,18 +167,21 @@ export class Uplink {
     const others = this.#neighbours
       .list('inside')
       .filter((neighbour) => suppresses(neighbour, turn.now) && !line.isSilent(turn.now, neighbour.link))
+    const distant = line.isStarving(turn.now) ? [] : this.others().filter(({ hops }) => hops > 1)
     if (state.type === 'acting') {
       const better = others.filter(
         ({ reach: theirs, membership, peer }) =>
           theirs && (membership?.role !== 'client' || !reach || peer < this.#self.peer),
       )
-      const relayed = better.some(({ membership }) => membership?.role !== 'client')
+      const farther = distant.filter(({ role, peer }) => role !== 'client' || !reach || peer < this.#self.peer)
       // Alone there is nobody to make room for: whoever pauses then only finds a returned origin later.
       const hopeless = !this.#isAlone() && this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
-      if (relayed || better.length > 0 || hopeless) this.#stepDown(turn, line, hopeless && better.length === 0)
+      const isBeaten = better.length + farther.length > 0
+      if (isBeaten || hopeless) this.#stepDown(turn, line, hopeless && !isBeaten)
       return
     }
-    if (others.length > 0) this.#state = { type: 'waiting', volunteerAt: undefined }
+    const isSpared = others.length + distant.length > 0
+    if (isSpared) this.#state = { type: 'waiting', volunteerAt: undefined }
     else if (state.type !== 'waiting' || state.volunteerAt === undefined || this.#isLeftAlone(state.volunteerAt)) {
       this.#notBefore = this.#isAlone() ? undefined : this.#notBefore
       const at = after(turn.now, this.#self.random.between(0, volunteerMsMax))
@@ -157,7 +192,7 @@ export class Uplink {
       this.#lostAt = reach ? undefined : turn.now
     }
     // Nobody of the site hears of the outside through us now, so a link that was made before we knew is given back.
-    if (others.length > 0) this.#leaveOutside(turn, line)
+    if (isSpared) this.#leaveOutside(turn, line)
     else this.#drainSince = undefined
   }
 
@@ -194,16 +229,29 @@ export class Uplink {
     return this.#neighbours.list('outside').length > 0
   }
 
-  /** Tells each neighbour that was told something else: also one whose `ready` we awaited when it changed. */
+  /** Tells each neighbour that was told something else of us, at once; what we know of others with the next batch. */
   #tell(turn: Turn): void {
     const standing = this.standing
+    const isDue = this.#tellAt !== undefined && this.#tellAt <= turn.now
+    // Looked at after nearly every input: nothing changed after most of them.
+    if (!isDue && isSame(standing, this.#logged) && this.#toldVersion === this.#acting.version) return
+    this.#toldVersion = this.#acting.version
     if (!isSame(standing, this.#logged))
       turn.out({ type: 'log', level: 'info', event: 'uplink.standing', fields: { ...standing } })
     this.#logged = standing
-    for (const neighbour of this.#neighbours.list('inside')) {
-      if (neighbour.told && isSame(standing, neighbour.told)) continue
-      neighbour.told = standing
-      send(turn, neighbour.link, { t: 'uplink', ...standing })
+    const inside = this.#neighbours.list('inside')
+    if (isDue) this.#tellAt = undefined
+    for (const neighbour of inside) {
+      const others = this.#acting.toTell(neighbour, inside)
+      const key = others.map(({ peer, hops }) => `${hops} ${peer}`).join()
+      const isKnown = neighbour.told !== undefined && isSame(standing, neighbour.told)
+      if (isKnown && key === neighbour.toldOthers) continue
+      if (isKnown && !isDue) this.#tellAt ??= after(turn.now, actingTellMs)
+      else {
+        neighbour.told = standing
+        neighbour.toldOthers = key
+        send(turn, neighbour.link, { t: 'uplink', ...standing, others })
+      }
     }
   }
 

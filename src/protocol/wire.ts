@@ -8,10 +8,14 @@ import { fromHex, toHex } from '#base/bytes.ts'
 import { Refused, messageOf } from '#base/errors.ts'
 import { bytesAt, fieldsAt, listAt, onlyKeys, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import type { PeerId } from '#trust/peer-id.ts'
+import type { Role } from '#trust/membership.ts'
 import type { Versions } from '#trust/metadata-pack.ts'
 import { sealedBytesMax } from '#trust/seal.ts'
+import type { ActingMember } from './acting.ts'
 import type { Address } from './link.ts'
 import {
+  actingHopsMax,
+  actingToldMax,
   addressesMax,
   chunksMax,
   contentsPerLinkMax,
@@ -66,11 +70,12 @@ export interface RosterMessage {
   readonly t: 'roster'
   readonly members: readonly RosterEntry[]
 }
-/** Whether I act as uplink member, and reach the outside (protocol.md §5.1). */
+/** Whether I act as uplink member, and reach the outside, and who else of our site does as far as I know (protocol.md §5.1). */
 export interface UplinkMessage {
   readonly t: 'uplink'
   readonly acting: boolean
   readonly reach: boolean
+  readonly others: readonly ActingMember[]
 }
 /** Tell me what you have of these, now and as it comes. */
 export interface Want {
@@ -177,9 +182,16 @@ function fromWire(fields: Fields): Message {
         addresses: addressesAt(own(fields, 'addresses')),
       }
     case 'ready':
-    case 'uplink':
       onlyKeys(fields, t, ['t', 'acting', 'reach'])
       return { t, acting: flagAt(own(fields, 'acting'), 'acting'), reach: flagAt(own(fields, 'reach'), 'reach') }
+    case 'uplink':
+      onlyKeys(fields, t, ['t', 'acting', 'reach', 'others'])
+      return {
+        t,
+        acting: flagAt(own(fields, 'acting'), 'acting'),
+        reach: flagAt(own(fields, 'reach'), 'reach'),
+        others: listAt(own(fields, 'others'), 'others', actingToldMax).map(actingAt),
+      }
     case 'bye':
       onlyKeys(fields, t, ['t', 'code'])
       return { t, code: textAt(own(fields, 'code'), 'code', 64, /^[A-Z_]*$/) }
@@ -271,11 +283,23 @@ function packAt(fields: Fields): Pack {
   }
 }
 
+function actingAt(value: unknown): ActingMember {
+  const fields = fieldsAt(value, 'other')
+  onlyKeys(fields, 'other', ['peer', 'role', 'hops'])
+  return {
+    peer: peerAt(own(fields, 'peer')),
+    role: textAt(own(fields, 'role'), 'role', 8, /^(?:relay|client)$/) as Role,
+    hops: wholeAt(own(fields, 'hops'), 'hops', 1, actingHopsMax),
+  }
+}
+
+const peerAt = (value: unknown): PeerId => textAt(value, 'peer', 60, /^12D3Koo[1-9A-HJ-NP-Za-km-z]+$/) as PeerId
+
 function rosterEntryAt(value: unknown): RosterEntry {
   const fields = fieldsAt(value, 'member')
   onlyKeys(fields, 'member', ['peer', 'addresses'])
   return {
-    peer: textAt(own(fields, 'peer'), 'peer', 60, /^12D3Koo[1-9A-HJ-NP-Za-km-z]+$/) as PeerId,
+    peer: peerAt(own(fields, 'peer')),
     addresses: addressesAt(own(fields, 'addresses')),
   }
 }

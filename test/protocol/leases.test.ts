@@ -24,7 +24,9 @@ describe('a lease', () => {
   it('keeps its chunks until it runs out, and no longer', () => {
     leases.heard(start, link, content, chunks, 10_000)
     expect([taken(0), taken(9_999), leases.nextWake()]).toEqual([[2], [2], after(start, 10_000)])
-    expect([taken(10_000), leases.nextWake()]).toEqual([[], undefined])
+    expect(taken(10_000)).toEqual([])
+    expect([leases.expire(after(start, 9_999)), leases.expire(after(start, 10_000))]).toEqual([false, true])
+    expect(leases.nextWake()).toBeUndefined()
   })
 
   it('is replaced by the next word on the same content, and ends with its link or the content', () => {

@@ -89,7 +89,7 @@ describe('hostile input', () => {
       { t: 'pack', part: random.below(3), parts: 3, bytes },
       { t: 'pack', part: 0, parts: 1, bytes: encodePack(random.pick([site.first, site.newest]) ?? site.first) },
       { t: 'roster', members: [{ peer, addresses: [address] }] },
-      { t: 'uplink', acting: random.below(2) === 0, reach: random.below(2) === 0 },
+      { t: 'uplink', acting: random.below(2) === 0, reach: random.below(2) === 0, others: [] },
       { t: 'want', contents: [digest, sha256(bytes)] },
       { t: 'unwant', contents: [digest] },
       { t: 'have', content: digest, chunks: 8, bits: new Uint8Array([random.below(256)]) },

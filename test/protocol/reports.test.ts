@@ -81,7 +81,7 @@ describe('the way of a report', () => {
     const link = stage.meet(bob)
     const name = own()
     expect(sent(stage.pass(600_000))).toEqual([])
-    stage.say(link, { t: 'uplink', acting: true, reach: true })
+    stage.say(link, { t: 'uplink', acting: true, reach: true, others: [] })
     expect(sent(stage.pass(reportLanMs))).toEqual([{ link, names: [name] }])
   })
 

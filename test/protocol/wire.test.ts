@@ -20,12 +20,21 @@ const messages: Message[] = [
   { t: 'head', versions, ask: true },
   { t: 'pack', part: 0, parts: 2, bytes: new Uint8Array([7]) },
   { t: 'roster', members: [{ peer, addresses: ['/ip4/10.0.0.2/tcp/47100' as Address] }] },
-  { t: 'uplink', acting: false, reach: true },
+  { t: 'uplink', acting: false, reach: true, others: [{ peer, role: 'relay', hops: 2 }] },
   { t: 'want', contents: [content] },
   { t: 'unwant', contents: [] },
   { t: 'have', content, chunks: 9, bits: new Uint8Array([255, 1]) },
   { t: 'have', content, chunks: 9 },
   { t: 'more', content, runs: [[0, 4]] },
+  {
+    t: 'lease',
+    content,
+    runs: [
+      [0, 4],
+      [6, 1],
+    ],
+    ms: 6_000,
+  },
   { t: 'reports', sealed: [new Uint8Array([1])] },
   { t: 'receipt', bytes: new Uint8Array([1]) },
 ]
