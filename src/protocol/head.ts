@@ -33,12 +33,16 @@ export class Head {
 
   /** The validator of the topic. `unknown-signer` and `incomplete` are nobody's fault: the sender is asked for the rest. */
   gossip(turn: Turn, neighbour: Neighbour | undefined, bytes: Uint8Array): Verdict {
-    const absorbed = this.#absorb(turn, bytes, announcementBytesMax)
+    const pack = readPack(bytes, announcementBytesMax)
+    // No honest member announces a root (`TrustedSet.announcement`): each one costs signatures, and whoever lacks it asks.
+    if ('code' in pack || pack.roots.length > 0) return 'reject'
+    const absorbed = this.#absorb(turn, pack, bytes.byteLength)
     if (neighbour && absorbed.type === 'older') this.tell(turn, neighbour)
     if (neighbour && asksForMore(absorbed)) this.ask(turn, neighbour)
     switch (absorbed.type) {
       case 'advanced':
-        return 'accept'
+        // Beside a timestamp that leads to nothing whole, nothing was verified: whoever passed it on would answer for it.
+        return absorbed.complete || isTimestampAlone(pack) ? 'accept' : 'ignore'
       case 'same':
       case 'older':
       case 'unknown-signer':
@@ -52,11 +56,11 @@ export class Head {
     }
   }
 
-  /** Metadata that was signed or imported here: absorbed and announced. */
+  /** Metadata that was signed or imported here: absorbed and announced. What would be refused is our mistake, and changes nothing. */
   announce(turn: Turn, pack: MetadataPack): void {
     const absorbed = this.#self.set.absorb(pack, turn.now)
-    this.#moved(turn, absorbed, 0)
     assert(absorbed.type !== 'refused', `our own metadata was refused: ${JSON.stringify(absorbed)}`)
+    this.#moved(turn, absorbed, 0)
     const bytes = encodePack(this.#self.set.announcement())
     // Too large to push: the timestamp alone tells that there is something, and everybody pulls it.
     const { timestamp } = this.#self.set.announcement()
@@ -142,7 +146,8 @@ export class Head {
     }
     this.#parts.delete(neighbour.link)
     this.#asked.delete(neighbour.link)
-    return this.#absorb(turn, concatBytes(...parts), packBytesMax)
+    const pack = readPack(concatBytes(...parts), packBytesMax)
+    return 'code' in pack ? pack : this.#absorb(turn, pack, bytes)
   }
 
   forget(link: LinkId): void {
@@ -163,16 +168,10 @@ export class Head {
     return earliest(...this.#asked.values())
   }
 
-  #absorb(turn: Turn, bytes: Uint8Array, bytesMax: number): Absorbed {
-    let pack: MetadataPack
-    try {
-      pack = decodePack(bytes, bytesMax)
-    } catch (error) {
-      if (error instanceof Refused) return { type: 'refused', code: error.code, message: error.message }
-      throw error
-    }
+  /** `bytes` is how many the pack came in. */
+  #absorb(turn: Turn, pack: MetadataPack, bytes: number): Absorbed {
     const absorbed = this.#self.set.absorb(pack, turn.now)
-    this.#moved(turn, absorbed, bytes.byteLength)
+    this.#moved(turn, absorbed, bytes)
     return absorbed
   }
 
@@ -200,6 +199,20 @@ export class Head {
 /** Expired metadata may be all that an honest member of a cut-off site has; or our own clock is wrong. */
 export const isBlameless = (code: string): boolean => code === 'METADATA_EXPIRED'
 
+/** The pack in these bytes, or what is wrong with them. */
+function readPack(bytes: Uint8Array, bytesMax: number): MetadataPack | Extract<Absorbed, { type: 'refused' }> {
+  try {
+    return decodePack(bytes, bytesMax)
+  } catch (error) {
+    if (error instanceof Refused) return { type: 'refused', code: error.code, message: error.message }
+    throw error
+  }
+}
+
+/** The form in which a release is announced that is too large to push. */
+const isTimestampAlone = (pack: MetadataPack): boolean =>
+  pack.timestamp !== undefined && !pack.snapshot && pack.roles.size + pack.documents.size === 0
+
 /** Whether what came shows that its sender has more than it sent. */
 export function asksForMore(absorbed: Absorbed): boolean {
   return (
@@ -214,5 +227,5 @@ interface Heads {
   readonly timestamp: number
 }
 
-const isNewer = (a: Heads, b: Heads): boolean =>
-  a.timestamp > b.timestamp || (a.timestamp === b.timestamp && a.root > b.root)
+/** The root first: a new one may have replaced a key of the timestamp, and then the older one's count means nothing (TUF 1.0.34 §5.3.11). */
+const isNewer = (a: Heads, b: Heads): boolean => a.root > b.root || (a.root === b.root && a.timestamp > b.timestamp)

@@ -2,8 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { utf8 } from '#base/bytes.ts'
 import { after } from '#base/time.ts'
 import { admissionMs, banMs, siteLinksMax, strikesKnownMax } from '#protocol/params.ts'
-import { encodePack } from '#trust/pack-codec.ts'
-import { addressOf, of, Site, siteStart, Stage, type Person } from '../support/site.ts'
+import { announced, addressOf, of, Site, siteStart, Stage, type Person } from '../support/site.ts'
 
 let site: Site
 let stage: Stage
@@ -144,7 +143,7 @@ describe('what is heard before admission', () => {
 
   it('gossip is not even looked at on a link whose other side has not proved itself, or that was closed', () => {
     const link = stage.linkUp(bob)
-    const bytes = encodePack(site.release([]))
+    const bytes = announced(site.release([]))
     expect(of('verdict', stage.feed({ type: 'gossip', link, bytes }))[0]?.verdict).toBe('ignore')
     stage.say(link, { t: 'ready', acting: false, reach: false })
     expect(of('verdict', stage.feed({ type: 'gossip', link, bytes }))[0]?.verdict).toBe('ignore')
@@ -195,7 +194,7 @@ describe('a membership that ends while a link is open', () => {
   it('loses its link with the very announcement that revokes it, and nothing is said to it afterwards', () => {
     const [guest, carol] = [stage.meet(bob), stage.meet(site.person('carol'))]
     const revocations = { issuers: new Set<string>(), peers: new Set([bob.peer as string]), tokens: new Set<string>() }
-    stage.feed({ type: 'gossip', link: carol, bytes: encodePack(site.release([], { revocations })) })
+    stage.feed({ type: 'gossip', link: carol, bytes: announced(site.release([], { revocations })) })
     expect(stage.farewell(guest)).toEqual({ byes: ['MEMBERSHIP_REVOKED'], closes: ['MEMBERSHIP_REVOKED'] })
     expect(stage.said(guest).at(-1)).toEqual({ t: 'bye', code: 'MEMBERSHIP_REVOKED' })
     expect(stage.farewell(carol).byes).toEqual([])

@@ -9,7 +9,7 @@ import type { Message } from '#protocol/wire.ts'
 import type { BundleTarget, MetadataPack } from '#trust/metadata-pack.ts'
 import { decodePack, encodePack } from '#trust/pack-codec.ts'
 import { nextRelease } from '#trust/repository.ts'
-import { of, Site, siteStart, Stage, type Person } from '../support/site.ts'
+import { announced, of, Site, siteStart, Stage, type Person } from '../support/site.ts'
 
 let site: Site
 let stage: Stage
@@ -36,7 +36,7 @@ const largeRelease = (bytes: number): MetadataPack =>
     Array.from({ length: Math.ceil(bytes / 1_000) }, (_, number) => bundle(`b${number}`, { note: 'n'.repeat(780) })),
   )
 const gossip = (pack: MetadataPack | Uint8Array, on: LinkId = link): MemberEffect[] =>
-  stage.feed({ type: 'gossip', link: on, bytes: pack instanceof Uint8Array ? pack : encodePack(pack) })
+  stage.feed({ type: 'gossip', link: on, bytes: pack instanceof Uint8Array ? pack : announced(pack) })
 const verdict = (effects: readonly MemberEffect[]): string[] => of('verdict', effects).map((effect) => effect.verdict)
 const events = (effects: readonly MemberEffect[]): string[] => of('log', effects).map(({ event }) => event)
 const kinds = (effects: readonly MemberEffect[], on: LinkId = link): string[] =>
@@ -92,6 +92,31 @@ describe('an announcement', () => {
     expect(release()).toBe(2)
   })
 
+  it('that does not make the set whole is no proof of its other parts: it goes no further, and the rest is asked for', () => {
+    site.release([], { revocations: { issuers: new Set(), peers: new Set(), tokens: new Set() } })
+    const { timestamp, snapshot, roles } = site.release([bundle('web')])
+    const news = { roots: [], ...(timestamp && { timestamp }), documents: new Map() }
+    const partial = gossip({
+      ...news,
+      ...(snapshot && { snapshot }),
+      roles: new Map([...roles].filter(([name]) => name === 'bundles')),
+    })
+    expect([verdict(partial), asks(partial), release()]).toEqual([['ignore'], 1, 1])
+    const carol = stage.meet(site.person('carol'), { versions: site.versions(site.first) })
+    const { timestamp: next } = site.release([])
+    const forged = gossip(
+      { ...news, ...(next && { timestamp: next }), roles: new Map([['bundles', utf8('forged')]]) },
+      carol,
+    )
+    expect([verdict(forged), asks(forged, carol)]).toEqual([['ignore'], 1])
+  })
+
+  it('carries no roots: one that does is rejected unread, for whoever lacks a root asks for it', () => {
+    const effects = gossip(encodePack(site.release([bundle('web')])))
+    expect([verdict(effects), release(), of('save-trust', effects)]).toEqual([['reject'], 1, []])
+    expect(of('log', effects).map(({ fields }) => fields['what'])).toEqual(['GOSSIP_REFUSED'])
+  })
+
   it('that is noise is rejected, and the third one ends the link', () => {
     const verdicts = [1, 2, 3].map(() => verdict(gossip(utf8('noise'))))
     expect(verdicts).toEqual([['reject'], ['reject'], ['reject']])
@@ -144,6 +169,15 @@ describe('our own release', () => {
     expect(newcomer.member.protocol.self.set.release).toBe(2)
   })
 
+  it('is taken as a whole or not at all: one that we would not accept from others is told to nobody', () => {
+    const forged = new Site('other').release([bundle('web')])
+    const { timestamp } = site.release([bundle('web')])
+    const before = stage.effects.length
+    const pack = { ...forged, roots: [], ...(timestamp && { timestamp }) }
+    expect(() => stage.feed({ type: 'metadata', pack })).toThrow(/METADATA_HASH/)
+    expect(stage.effects.slice(before)).toEqual([])
+  })
+
   it('is announced by its timestamp alone where it is large', () => {
     const effects = stage.feed({ type: 'metadata', pack: largeRelease(40_000) })
     expect(of('gossip', effects)[0]?.bytes.byteLength).toBeLessThan(2_000)
@@ -159,6 +193,15 @@ describe('two members that meet', () => {
     expect(kinds(stage.effects, behind)).toContain('pack')
     const ahead = stage.meet(site.person('dave'), { versions: { ...site.versions(), timestamp: 99 } })
     expect(kinds(stage.effects, ahead)).not.toContain('head')
+  })
+
+  it('a newer root comes before a newer timestamp, for it may have taken that one’s authority away', () => {
+    gossip(site.heartbeat())
+    const rooted = { ...site.versions(site.first), root: 2, timestamp: 0, snapshot: 0 }
+    const ahead = stage.meet(site.person('dave'), { versions: rooted })
+    expect(kinds(stage.effects, ahead)).not.toContain('pack')
+    expect(asks(stage.say(ahead, { t: 'head', versions: rooted, ask: false }), ahead)).toBe(0)
+    expect(asks([...stage.pass(packMs), ...stage.say(ahead, { t: 'head', versions: rooted, ask: false })])).toBe(1)
   })
 
   it('where the one ahead stays silent, another is asked', () => {

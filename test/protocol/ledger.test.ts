@@ -4,8 +4,7 @@ import { sha256 } from '#base/digest.ts'
 import { Ledger } from '#protocol/ledger.ts'
 import type { LinkId } from '#protocol/link.ts'
 import { encodeMessage } from '#protocol/wire.ts'
-import { encodePack } from '#trust/pack-codec.ts'
-import { addressOf, of, Site, Stage } from '../support/site.ts'
+import { announced, addressOf, of, Site, Stage } from '../support/site.ts'
 
 const content = sha256(utf8('content'))
 
@@ -71,7 +70,7 @@ describe('what a member enters', () => {
     const outside = stage.meet(site.origin, { direction: 'out', address: addressOf(200) })
     stage.meet(site.person('bob'))
     const before = stage.member.protocol.ledger.wan.downBytes
-    const bytes = encodePack(site.heartbeat())
+    const bytes = announced(site.heartbeat())
     stage.feed({ type: 'gossip', link: outside, bytes })
     expect(stage.member.protocol.ledger.wan.downBytes - before).toBe(bytes.byteLength)
   })

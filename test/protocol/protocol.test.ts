@@ -6,7 +6,7 @@ import type { MemberInput } from '#member/member.ts'
 import type { Address, LinkId } from '#protocol/link.ts'
 import { encodeMessage, type Message } from '#protocol/wire.ts'
 import { encodePack } from '#trust/pack-codec.ts'
-import { addressOf, of, Site, Stage, type Person } from '../support/site.ts'
+import { announced, addressOf, of, Site, Stage, type Person } from '../support/site.ts'
 
 let site: Site
 let stage: Stage
@@ -64,7 +64,7 @@ describe('a good-bye', () => {
     stage.say(link, { t: 'bye', code: 'STEPPED_DOWN' })
     const effects = [
       ...stage.say(link, { t: 'head', versions: site.versions(), ask: true }),
-      ...stage.feed({ type: 'gossip', link, bytes: encodePack(site.heartbeat()) }),
+      ...stage.feed({ type: 'gossip', link, bytes: announced(site.heartbeat()) }),
       ...stage.pass(600_000),
     ]
     expect(stage.said(link, effects)).toEqual([])
@@ -117,7 +117,7 @@ describe('hostile input', () => {
       { type: 'link-down', link, reason: 'x' },
       { type: 'dial-failed', address: other.address, reason: 'x' },
       { type: 'message', link, bytes: Uint8Array.from({ length: random.below(60) }, () => random.below(256)) },
-      { type: 'gossip', link, bytes: encodePack(site.newest) },
+      { type: 'gossip', link, bytes: announced(site.newest) },
       { type: 'seen', address: other.address, peer: other.peer },
       { type: 'asked', link, ask: random.below(9), run: { content, first: random.below(9), count: random.below(300) } },
       { type: 'served', link, content, bytes: 10 },

@@ -3,8 +3,7 @@ import { day } from '#base/time.ts'
 import type { MemberEffect } from '#member/member.ts'
 import type { LinkId } from '#protocol/link.ts'
 import { reconcileMs } from '#protocol/params.ts'
-import { encodePack } from '#trust/pack-codec.ts'
-import { of, Site, Stage } from '../support/site.ts'
+import { announced, of, Site, Stage } from '../support/site.ts'
 
 let site: Site
 let stage: Stage
@@ -30,7 +29,7 @@ describe('comparing heads now and then', () => {
 
   it('begins anew when something changed', () => {
     stage.pass(day)
-    stage.feed({ type: 'gossip', link, bytes: encodePack(site.heartbeat()) })
+    stage.feed({ type: 'gossip', link, bytes: announced(site.heartbeat()) })
     expect(compares(stage.pass(reconcileMs))).toBeGreaterThan(0)
   })
 

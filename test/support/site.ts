@@ -18,6 +18,7 @@ import { signingKey, type SigningKey } from '#trust/keys.ts'
 import { issueMembership, verifyMembership, type Role } from '#trust/membership.ts'
 import type { MeshDocuments } from '#trust/mesh-documents.ts'
 import type { BundleTarget, MetadataPack, Versions } from '#trust/metadata-pack.ts'
+import { encodePack } from '#trust/pack-codec.ts'
 import { peerIdOf, type PeerId } from '#trust/peer-id.ts'
 import { firstRelease, heartbeat, nextRelease, repositoryKeys, type RepositoryKeys } from '#trust/repository.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
@@ -237,6 +238,9 @@ export class Stage {
     return { byes, closes: of('close', this.effects).flatMap((effect) => (effect.link === link ? effect.reason : [])) }
   }
 }
+
+/** A pack as it is announced: without roots, which are pulled by whoever lacks them. */
+export const announced = (pack: MetadataPack): Uint8Array => encodePack({ ...pack, roots: [] })
 
 /** The effects of one type. */
 export const of = <Type extends MemberEffect['type']>(
