@@ -7,6 +7,7 @@ import { assert, unreachable } from '#base/assert.ts'
 import { concatBytes } from '#base/bytes.ts'
 import { Refused } from '#base/errors.ts'
 import { decodePack, encodePack } from '#trust/pack-codec.ts'
+import { releaseBytesMax } from '#trust/acceptable.ts'
 import type { Absorbed, MetadataPack } from '#trust/metadata-pack.ts'
 import type { LinkId, Verdict } from './link.ts'
 import { send, type Neighbour, type Self, type Turn } from './neighbour.ts'
@@ -15,6 +16,7 @@ import type { Pack } from './wire.ts'
 
 /** Half a message: room for the map around the bytes. */
 const partBytes = messageBytesMax / 2
+assert(releaseBytesMax <= packBytesMax, 'whatever an origin signs can be told to a newcomer')
 
 export class Head {
   readonly #self: Self

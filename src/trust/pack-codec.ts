@@ -19,7 +19,7 @@ import type { MetadataPack } from './metadata-pack.ts'
 const magic = utf8('GVP1')
 const kinds = { root: 1, timestamp: 2, snapshot: 3, role: 4, document: 5 } as const
 const namePattern = /^[\x21-\x7e]{1,200}$/
-const fileLengthMax = 1_048_576
+export const fileLengthMax = 1_048_576
 const rootsMax = 1024
 const namedMax = 128
 

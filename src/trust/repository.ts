@@ -8,6 +8,7 @@ import { toHex, utf8 } from '#base/bytes.ts'
 import { canonicalJson } from '#base/canonical-json.ts'
 import { sha256 } from '#base/digest.ts'
 import { after, day, toDate, type Instant } from '#base/time.ts'
+import { requireAcceptable } from './acceptable.ts'
 import { boxKey, keyId, kidOf, sign, signingKey, tufKey, type BoxKey, type SigningKey } from './keys.ts'
 import { encodeDocuments, noDocuments, readDocuments, type MeshDocuments } from './mesh-documents.ts'
 import type { BundleTarget, MetadataPack } from './metadata-pack.ts'
@@ -94,7 +95,10 @@ export interface NextRelease {
   readonly documents?: Partial<MeshDocuments>
 }
 
-/** The set that follows: only what changed gets a new version, and snapshot and timestamp with it. */
+/**
+ * The set that follows: only what changed gets a new version, and snapshot and timestamp with it. Misconfigured RELEASE_UNACCEPTABLE where
+ * it holds more than members read; then nobody has seen it, and its version number is still free.
+ */
 export function nextRelease({ previous, keys, now, bundles, documents: news }: NextRelease): MetadataPack {
   const before = versionsOf(previous)
   const roles = new Map(previous.roles)
@@ -112,7 +116,9 @@ export function nextRelease({ previous, keys, now, bundles, documents: news }: N
   renew(roles, versions, previous, keys, now)
   const snapshot = snapshotFile(keys, before.snapshot + 1, roles, versions, now)
   const timestamp = timestampFile(keys, before.timestamp + 1, snapshot, before.snapshot + 1, now)
-  return { roots: previous.roots, timestamp, snapshot, roles, documents }
+  const next = { roots: previous.roots, timestamp, snapshot, roles, documents }
+  requireAcceptable(next)
+  return next
 }
 
 /** The timestamp signed anew; and the whole set where a part of it would soon expire. */
@@ -142,8 +148,8 @@ function renew(
 ): void {
   for (const name of ['targets', 'bundles', 'mesh']) {
     const bytes = roles.get(name)
-    if (!bytes || readTargets(openEnvelope(bytes, 'targets', name), name).expires > after(now, longestOutageMs))
-      continue
+    if (!bytes || bytes !== previous.roles.get(name)) continue
+    if (readTargets(openEnvelope(bytes, 'targets', name), name).expires > after(now, longestOutageMs)) continue
     const version = (versions[name] ?? 0) + 1
     versions[name] = version
     if (name === 'targets') roles.set(name, targetsFile(keys, version, now))

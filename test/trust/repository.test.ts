@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf, messageOf } from '#base/errors.ts'
 import { after, day, type Instant } from '#base/time.ts'
 import { kidOf } from '#trust/keys.ts'
-import type { MetadataPack } from '#trust/metadata-pack.ts'
+import type { MeshDocuments } from '#trust/mesh-documents.ts'
+import type { BundleTarget, MetadataPack } from '#trust/metadata-pack.ts'
 import { firstRelease, heartbeat, nextRelease } from '#trust/repository.ts'
 import { peerIdOf } from '#trust/peer-id.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
@@ -48,6 +50,47 @@ describe('a release', () => {
     const [read] = set.bundles()
     expect(read).toMatchObject({ name: 'web', version: 1, manifest: wanted.manifest, custom: wanted.custom })
     expect(TrustedSet.restore(meshId, acme.next(set.bundles()), now).bundles()).toEqual(set.bundles())
+  })
+})
+
+describe('what no member would accept', () => {
+  const refused = (news: Partial<Parameters<typeof nextRelease>[0]>): string => {
+    try {
+      nextRelease({ previous: first, keys, now, ...news })
+    } catch (error) {
+      return `${codeOf(error)}: ${messageOf(error)}`
+    }
+    return 'signed'
+  }
+  const bundlesOf = (bytes: number): BundleTarget[] =>
+    Array.from({ length: Math.ceil(bytes / 1_000) }, (_, number) => ({
+      ...bundle(`b${number}`, 1),
+      custom: { note: 'n'.repeat(700) },
+    }))
+  const revoked = (count: number, length: number): Partial<MeshDocuments> => {
+    const names = (kind: string): Set<string> =>
+      new Set(Array.from({ length: count }, (_, number) => `${kind}${number}`.padEnd(length, 'x')))
+    return { revocations: { issuers: new Set(), peers: names('p'), tokens: names('t') } }
+  }
+
+  it('is not signed: a role with more bytes than they read', () => {
+    expect(refused({ bundles: bundlesOf(1_000_000) })).toBe('signed')
+    expect(refused({ bundles: bundlesOf(1_300_000) })).toMatch(/RELEASE_UNACCEPTABLE: .*bundles has more than 1048576/)
+  })
+
+  it('is not signed: more revocations than they keep', () => {
+    expect(refused({ documents: revoked(10_000, 32) })).toBe('signed')
+    expect(refused({ documents: revoked(10_001, 32) })).toMatch(/RELEASE_UNACCEPTABLE: .*peers/)
+    expect(refused({ documents: revoked(10_000, 64) })).toMatch(/RELEASE_UNACCEPTABLE: .*revocations.json has more/)
+  })
+
+  it('is not signed: all of it together more than a newcomer is told in one pack', () => {
+    const news = { bundles: bundlesOf(1_000_000), documents: revoked(10_000, 48) }
+    const roots = Array.from({ length: 200 }, () => first.roots[0] as Uint8Array)
+    expect(refused(news)).toBe('signed')
+    expect(refused({ ...news, previous: { ...first, roots } })).toMatch(
+      /RELEASE_UNACCEPTABLE: .*As a whole it has 2\d{6} bytes, more than 2097152/,
+    )
   })
 })
 
