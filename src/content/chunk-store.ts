@@ -21,7 +21,7 @@ export type PutResult = 'stored' | 'already'
 
 /** Counts what adding cost. */
 export interface AddTally {
-  /** Bytes of chunks that no content of the store held before, those of chunk lists among them; `add` only raises it. */
+  /** Bytes of chunks that no content of the store held before, those of the list that is made not counted; `add` only raises it. */
   newBytes: number
 }
 

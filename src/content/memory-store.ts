@@ -103,7 +103,7 @@ export class MemoryStore implements ChunkStore {
     cutting.push(bytes)
     const { digest, length, chunks } = cutting.end()
     const ref =
-      chunks.length > 1 ? { digest, length, list: this.#add([encodeChunkList(chunks)], tally) } : { digest, length }
+      chunks.length > 1 ? { digest, length, list: this.#add([encodeChunkList(chunks)], undefined) } : { digest, length }
     for (const chunk of new Map(chunks.map((chunk) => [chunk.digest, chunk])).values())
       if (tally && !this.#chunks.has(chunk.digest)) tally.newBytes += chunk.length
     this.#open(ref)

@@ -251,7 +251,7 @@ export class FileStore implements ChunkStore {
   /** Gives received bytes their name, unless they are here already. */
   async #keep(incoming: string, { digest, length, chunks }: Cut, tally: AddTally | undefined): Promise<ContentRef> {
     const bytes = encodeChunkList(chunks)
-    const ref = chunks.length > 1 ? { digest, length, list: await this.add([bytes], tally) } : { digest, length }
+    const ref = chunks.length > 1 ? { digest, length, list: await this.add([bytes]) } : { digest, length }
     const list = ChunkList.decode(bytes, ref)
     if (tally) tally.newBytes += await this.#newBytesOf(chunks)
     return this.#change(digest, async () => {

@@ -20,6 +20,7 @@ export interface PublishDocument {
     readonly name: string
     readonly version: number
     readonly files: number
+    /** Of its files; as are the new ones, lists and the manifest not counted. */
     readonly bytes: number
     /** Bytes that no earlier bundle held. */
     readonly newBytes: number
@@ -91,7 +92,7 @@ async function packFolder(session: Session, { dir, tree, policy }: CheckedFolder
   const manifestRef = await store.add([encodeManifest(manifest)])
   const bytes = manifest.files.reduce((sum, file) => sum + file.length, 0)
   const target = policy && bundleTarget({ policy, manifest, manifestRef, bytes })
-  return { manifest, newBytes: newBytes + manifestRef.length, target, refs: [...manifest.contents, manifestRef] }
+  return { manifest, newBytes, target, refs: [...manifest.contents, manifestRef] }
 }
 
 function refuseTwins(checked: readonly CheckedFolder[]): void {

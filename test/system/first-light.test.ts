@@ -90,6 +90,10 @@ describe('first light', () => {
     const third = await bench.ask('origin', ['publish', policy])
     expect(third).toMatchObject({ release: 3, bundles: [{ version: 2, changed: true }] })
     expect((third['bundles'] as unknown as { newBytes: number }[])[0]?.newBytes).toBeLessThan(10_000)
+    const text = 'policy: small\nresources:\n  - file: { path: /tmp/never, content: "of the files alone" }\n'
+    expect(await bench.ask('origin', ['publish', await bench.policy('small', { 'policy.yaml': text })])).toMatchObject({
+      bundles: [{ files: 1, bytes: text.length, newBytes: text.length }],
+    })
   })
 
   it('with the origin killed, a member that joins now gets everything from its neighbours, and reports when it is back', async () => {
