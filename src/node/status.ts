@@ -44,7 +44,7 @@ export interface StatusDocument {
     readonly neededBytes: number
     readonly duplicateBytes: number
     readonly controlBytes: number
-    /** Bytes down for every byte needed; null where nothing was needed yet. */
+    /** Bytes down for every byte needed; null where nothing was needed, as at the origin, or counted, as without a daemon. */
     readonly factor: number | null
   }
   readonly lan: TrafficDocument
@@ -105,9 +105,7 @@ export function statusDocument({
   const { protocol, agent } = member
   const { membership, peer, set } = protocol.self
   const complete = held.filter((holding) => holding.complete).length
-  let contentBytes = 0
-  for (const content of protocol.exchange.contents()) contentBytes += content.ref.length
-  const neededBytes = contentBytes + protocol.metadataBytes
+  const neededBytes = neededBytesOf(protocol)
   const { wan, lan, duplicateBytes, controlBytes } = protocol.ledger
   return {
     peerId: peer,
@@ -143,11 +141,19 @@ export function statusDocument({
       neededBytes,
       duplicateBytes,
       controlBytes,
-      factor: neededBytes === 0 ? null : Number((wan.downBytes / neededBytes).toFixed(4)),
+      factor: neededBytes === 0 || !running ? null : Number((wan.downBytes / neededBytes).toFixed(4)),
     },
     lan: { ...lan },
     outbox,
   }
+}
+
+/** What a member had to learn, however it came (protocol.md §7). The origin made all that it has. */
+function neededBytesOf({ self, exchange, metadataBytes }: Member['protocol']): number {
+  if (self.membership.role === 'origin') return 0
+  let bytes = metadataBytes
+  for (const content of exchange.contents()) bytes += content.ref.length
+  return bytes
 }
 
 export function fleetDocument(member: Member): FleetDocument {

@@ -24,7 +24,7 @@ function statusText(status: StatusDocument, now: number): string[] {
   const lines = [
     `${name} is ${role} of ${fleet}, site ${site}: ${health}`,
     `release ${release}, ${contents.complete} contents complete, ${contents.partial} partial, ${outbox} reports waiting`,
-    `line: ${sizeText(wan.downBytes)} down, ${sizeText(wan.upBytes)} up, of ${sizeText(wan.neededBytes)} needed`,
+    `line: ${sizeText(wan.downBytes)} down, ${sizeText(wan.upBytes)} up${wan.factor === null ? '' : `, of ${sizeText(wan.neededBytes)} needed`}`,
   ]
   if (bundles.length > 0)
     lines.push(
