@@ -32,7 +32,7 @@ const names = Object.keys(allocator)
 if (names.every((name) => process.env[name] === allocator[name])) {
   // Not for what we start in turn: apt and cf-agent have their own ways.
   for (const name of names) delete process.env[name]
-} else if (process.argv[2] === 'run' && process.platform === 'linux' && !process.connected && process.execve) {
+} else if (process.argv.includes('run') && process.platform === 'linux' && !process.connected && process.execve) {
   if (names.every((name) => process.env[name] === undefined))
     process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
       ...process.env,

@@ -31,6 +31,8 @@ interface Verb {
   readonly load: () => Promise<{ action: Action<never> }>
 }
 
+const version = '0.1.0'
+
 const list = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value]
 const multiaddr = (flag: string, text: string): Option =>
   new Option(`${flag} <multiaddr>`, text).argParser((value: string, before: readonly string[] | undefined) => {
@@ -161,12 +163,14 @@ const verbs: readonly Verb[] = [
 export async function main(argv: readonly string[]): Promise<number> {
   const isJson = argv.includes('--json')
   let code = 0
+  /** Help and version, which come in pieces. */
+  const said: string[] = []
   heedOutput()
   try {
-    await program((result) => (code = result)).parseAsync(argv, { from: 'user' })
+    await program((result) => (code = result), isJson ? said : undefined).parseAsync(argv, { from: 'user' })
     return code
   } catch (error) {
-    return failed(error, isJson)
+    return failed(error, isJson, said.join(''))
   }
 }
 
@@ -189,10 +193,22 @@ function heedOutput(): void {
   })
 }
 
-function program(done: (code: number) => void): Command {
-  const root = withManners(new Command('grapevine'))
+/** What every command takes. Known to the program as a whole, so that they may stand before the command, too. */
+const common = (command: Command): Command =>
+  command
+    .option(
+      '--home <dir>',
+      'state folder (default: $GRAPEVINE_HOME, else ~/.local/state/grapevine, or /var/lib/grapevine for root)',
+    )
+    .option('--json', 'print JSON and nothing else on stdout')
+    .option('--quiet', 'print no remarks')
+
+/** `said` takes help and version where stdout is not theirs. */
+function program(done: (code: number) => void, said: string[] | undefined): Command {
+  const withManners = (command: Command): Command => mannered(command, said)
+  const root = common(withManners(new Command('grapevine')))
     .description('A peer-to-peer policy redistribution mesh for client management.')
-    .version('0.1.0', '--version')
+    .version(version, '--version')
     .addHelpText('after', '\nFirst steps: grapevine demo · grapevine init --fleet acme · docs/operate.md')
   for (const verb of verbs) {
     const words = verb.name.split(' ')
@@ -202,18 +218,12 @@ function program(done: (code: number) => void): Command {
       const known = parent.commands.find((command) => command.name() === word)
       parent = known ?? withManners(parent.command(word)).description(`${word}s: see below`)
     }
-    const command = withManners(parent.command(`${name} ${verb.args ?? ''}`.trim()))
+    const command = common(withManners(parent.command(`${name} ${verb.args ?? ''}`.trim())))
       .description(verb.summary)
-      .option(
-        '--home <dir>',
-        'state folder (default: $GRAPEVINE_HOME, else ~/.local/state/grapevine, or /var/lib/grapevine for root)',
-      )
-      .option('--json', 'print JSON and nothing else on stdout', false)
-      .option('--quiet', 'print no remarks', false)
       .addHelpText('after', `\nExample: ${verb.example}`)
     for (const option of verb.options ?? []) command.addOption(option)
     command.action(async () => {
-      const options = command.opts<Options>()
+      const options = command.optsWithGlobals<Options>()
       const output = new Output({ json: options.json === true, quiet: options.quiet === true })
       const { action } = await verb.load()
       done(await (action as Action)({ home: options.home, output }, options, command.args))
@@ -222,19 +232,27 @@ function program(done: (code: number) => void): Command {
   return root
 }
 
-function withManners(command: Command): Command {
+function mannered(command: Command, said: string[] | undefined): Command {
   return command
     .exitOverride()
     .showSuggestionAfterError(true)
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      ...(said && { writeOut: (text: string) => void said.push(text), writeErr: () => {} }),
+    })
     .helpCommand(false)
 }
 
-function failed(error: unknown, isJson: boolean): number {
+function failed(error: unknown, isJson: boolean, said: string): number {
   if (error instanceof CommanderError) {
+    if (error.exitCode === 0 && isJson)
+      new Output({ json: true, quiet: false }).document(
+        error.code === 'commander.version' ? { version } : { help: said },
+      )
     if (error.exitCode === 0) return 0
-    if (error.code === 'commander.help') return 2
-    const [message, ...rest] = error.message.replace(/^error: /, '').split('\n')
+    if (error.code === 'commander.help' && !isJson) return 2
+    const words = error.code === 'commander.help' ? 'no command was given' : error.message
+    const [message, ...rest] = words.replace(/^error: /, '').split('\n')
     const usage = new Misconfigured('USAGE', {
       message: `${message ?? 'wrong usage'}${rest.length > 0 ? ` ${rest.join(' ')}` : ''}`,
       next: 'See grapevine --help, or grapevine COMMAND --help.',

@@ -215,6 +215,26 @@ describe('the command line', () => {
     expect(await failure(args)).toMatchObject({ code: 2, error: { code: 'USAGE' } })
   })
 
+  it.each([
+    ['no command', ['--json'], 2],
+    ['no command of a group', ['token', '--json'], 2],
+    ['an unknown command', ['frobnicate', '--json'], 2],
+    ['an unknown command behind the option', ['--json', 'frobnicate'], 2],
+    ['a command behind the option', ['--json', 'status', '--home', '/nowhere'], 2],
+    ['help', ['--help', '--json'], 0],
+    ['help of a command', ['publish', '--help', '--json'], 0],
+    ['the version', ['--version', '--json'], 0],
+  ])('with --json stdout holds one document and nothing else: %s', async (_what, args, code) => {
+    const { stdout, code: exited } = await bench.run(args)
+    const [document, ...rest] = stdout
+      .split('\n')
+      .map((line) => (line === '' ? undefined : (JSON.parse(line) as object)))
+    expect([exited, rest]).toEqual([code, [undefined]])
+    const words = code === 0 ? /^(help|version)$/ : /^error$/
+    expect(Object.keys(document ?? {})).toEqual([expect.stringMatching(words)])
+    expect(stdout).not.toContain('unknown option')
+  })
+
   it('what only a daemon or an origin can do says so', async () => {
     await bench.origin()
     await bench.member('client', 'berlin')
