@@ -87,6 +87,12 @@ const verbs: readonly Verb[] = [
     load: () => import('./commands/token-create.ts'),
   },
   {
+    name: 'token list',
+    summary: 'every token of the fleet, and how many devices joined with it',
+    example: 'grapevine token list --json',
+    load: () => import('./commands/token-list.ts'),
+  },
+  {
     name: 'join',
     args: '<token>',
     summary: 'make this machine a member, without asking any server; then `grapevine run`',

@@ -101,7 +101,7 @@ export class Member {
         const membership = links.findLast((neighbour) => neighbour.membership)?.membership
         const device = membership && this.intake?.greeted(membership, now)
         if (device) out({ type: 'save-device', device })
-        return
+        return this.#tellExceeded(out)
       }
       case 'reports-arrived': {
         if (!this.intake) return
@@ -109,12 +109,19 @@ export class Member {
         // Kept before it is receipted: a receipt empties the sender's outbox for good.
         for (const device of changed) out({ type: 'save-device', device })
         for (const fields of refused) out({ type: 'log', level: 'warn', event: 'report.refused', fields })
+        this.#tellExceeded(out)
         if (receipt) this.protocol.sendReceipt({ now, out, notify: () => {} }, notice.link, receipt)
         return
       }
       case 'reports-received':
         return
     }
+  }
+
+  /** A token that brings more devices than it was made for may be in wrong hands. */
+  #tellExceeded(out: (effect: MemberEffect) => void): void {
+    for (const { id, max, used } of this.intake?.fleet.takeExceeded() ?? [])
+      out({ type: 'log', level: 'warn', event: 'token.exceeded', fields: { id, max, used } })
   }
 
   #agentTurn(input: AgentInput, now: Instant, out: (effect: MemberEffect) => void, notices: ProtocolNotice[]): void {

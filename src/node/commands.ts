@@ -3,9 +3,9 @@ import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
 import { publish } from './publish.ts'
 import type { Session } from './session.ts'
-import { createToken } from './token-desk.ts'
+import { createToken, listTokens } from './token-desk.ts'
 
-export type CommandName = 'status' | 'fleet' | 'why' | 'publish' | 'token-create' | 'apply' | 'doctor'
+export type CommandName = 'status' | 'fleet' | 'why' | 'publish' | 'token-create' | 'token-list' | 'apply' | 'doctor'
 
 export type Carried = (
   session: Session,
@@ -19,6 +19,7 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   why: (session) => Promise.resolve(session.why()),
   publish,
   'token-create': createToken,
+  'token-list': listTokens,
   apply: applyNow,
   doctor: diagnose,
 }

@@ -17,6 +17,9 @@ const freeBytesMin = 256 * 1024 * 1024
 /** A clock this far off the newest signed date is not to be believed (trust.md §5). */
 const clockAheadMsMax = 400 * 86_400_000
 
+/** As many tokens are named; `token list` has them all. */
+const tokensTold = 3
+
 export async function diagnose(session: Session): Promise<Diagnosis[]> {
   return [
     clock(session),
@@ -28,6 +31,7 @@ export async function diagnose(session: Session): Promise<Diagnosis[]> {
     neighbours(session),
     await engine(session),
     await outbox(session),
+    ...tokens(session),
   ]
 }
 
@@ -160,4 +164,26 @@ async function outbox(session: Session): Promise<Diagnosis> {
     text: `${waiting} wait for the origin's receipt.`,
     next: 'They go out when the origin is reached; see the neighbours.',
   }
+}
+
+/** At the origin: tokens that brought more devices than they were made for. It can only be watched (trust.md §6). */
+function tokens({ member }: Session): Diagnosis[] {
+  const fleet = member.intake?.fleet
+  if (!fleet) return []
+  const exceeded = fleet.tokenUses().filter(({ used, max }) => used > max)
+  if (exceeded.length === 0)
+    return [{ name: 'tokens', result: 'pass', text: 'none brought more devices than it was made for' }]
+  const told = exceeded.slice(0, tokensTold).map(({ id, max, used }) => {
+    const names = fleet.list().flatMap((device) => (device.token?.id === id ? device.name : []))
+    return `${id} was made for ${max} and brought ${used}: ${names.slice(0, 8).join(', ')}`
+  })
+  const more = exceeded.length > tokensTold ? `; and ${exceeded.length - tokensTold} more` : ''
+  return [
+    {
+      name: 'tokens',
+      result: 'warn',
+      text: `${told.join('; ')}${more}.`,
+      next: 'See whether you know them all: grapevine fleet. A device that joined again counts twice; else the token is in wrong hands.',
+    },
+  ]
 }

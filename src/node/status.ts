@@ -60,6 +60,8 @@ export interface FleetDocument {
     readonly site: string
     readonly role: string
     readonly labels: Readonly<Record<string, string>>
+    /** Id of the token it joined with; null where an issuer enrolled it. */
+    readonly token: string | null
     readonly release: number
     readonly firstSeen: string
     readonly lastSeen: string
@@ -165,6 +167,7 @@ export function fleetDocument(member: Member): FleetDocument {
       site: device.site,
       role: device.role,
       labels: device.labels,
+      token: device.token?.id ?? null,
       release: device.release,
       firstSeen: toTimestamp(device.firstSeen),
       lastSeen: toTimestamp(device.lastSeen),

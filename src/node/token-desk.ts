@@ -1,4 +1,4 @@
-/** Where join tokens are made: at the origin, by the issuer's key. */
+/** Where join tokens are made and listed: at the origin, by the issuer's key. Of a token all but its secret is written down. */
 import { networkInterfaces } from 'node:os'
 import { randomBytes } from 'node:crypto'
 import { Misconfigured } from '#base/errors.ts'
@@ -19,12 +19,31 @@ export interface TokenDocument {
   readonly addresses: readonly string[]
 }
 
+/** What is known of a token later: by whom it was meant to be used, and by how many it was. */
+export interface TokenListDocument {
+  readonly tokens: readonly {
+    readonly id: string
+    /** Null, as what follows, where this home did not make it (an older program, another copy of the keys). */
+    readonly site: string | null
+    readonly role: string | null
+    readonly created: string | null
+    readonly expires: string | null
+    readonly max: number
+    /** Devices that joined with it, of those that the origin met. */
+    readonly used: number
+  }[]
+}
+
+interface TokenNote extends Pick<TokenDocument, 'id' | 'site' | 'role' | 'expires' | 'max'> {
+  readonly created: string
+}
+
 /** A token holds this many addresses: it must stay one line that can be pasted. */
 const addressesMax = 8
 const wordPattern = /^[A-Za-z0-9._/-]{1,63}$/
 
-/** Makes a token. Misconfigured `NOT_ORIGIN` elsewhere, `TOKEN_OPTION_INVALID` naming the option; nothing is kept of a token. */
-export function createToken(session: Session, args: Readonly<Record<string, unknown>>): Promise<TokenDocument> {
+/** Makes a token. Misconfigured `NOT_ORIGIN` elsewhere, `TOKEN_OPTION_INVALID` naming the option. */
+export async function createToken(session: Session, args: Readonly<Record<string, unknown>>): Promise<TokenDocument> {
   const { repository } = session.originPart()
   const site = word(own(args, 'site'), '--site')
   const role = own(args, 'role') === 'relay' ? 'relay' : 'client'
@@ -58,7 +77,22 @@ export function createToken(session: Session, args: Readonly<Record<string, unkn
     issuers: set.issuers().map((issuer) => issuer.public),
   })
   const expires = toTimestamp((now + lifetimeMs) as typeof now)
-  return Promise.resolve({ token: text, id, site, role, expires, max, addresses })
+  const note: TokenNote = { id, site, role, created: toTimestamp(now), expires, max }
+  await session.home.index.putNote(`token/${id}`, note)
+  return { token: text, id, site, role, expires, max, addresses }
+}
+
+/** Tokens that were made here or that brought a device, the newest first. Misconfigured `NOT_ORIGIN` elsewhere. */
+export async function listTokens(session: Session): Promise<TokenListDocument> {
+  session.originPart()
+  const notes = new Map<string, TokenNote>()
+  for await (const note of session.home.index.notes('token/')) notes.set((note as TokenNote).id, note as TokenNote)
+  const uses = new Map(session.member.intake?.fleet.tokenUses().map((use) => [use.id, use]))
+  const tokens = [...new Set([...notes.keys(), ...uses.keys()])].map((id) => {
+    const { site = null, role = null, created = null, expires = null, max = 0 } = notes.get(id) ?? {}
+    return { id, site, role, created, expires, max: uses.get(id)?.max ?? max, used: uses.get(id)?.used ?? 0 }
+  })
+  return { tokens: tokens.sort((a, b) => ((a.created ?? '') < (b.created ?? '') ? 1 : -1)) }
 }
 
 /** Where this origin can be reached: the daemon's addresses, or what the configuration listens on. */

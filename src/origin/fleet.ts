@@ -10,6 +10,7 @@ import type { Facts } from '#facts/inventory.ts'
 import type { BundleReport, Report } from '#facts/report.ts'
 import type { Membership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
+import { TokenUses, type TokenUse } from './token-use.ts'
 
 export interface Device {
   readonly peer: PeerId
@@ -17,6 +18,8 @@ export interface Device {
   readonly site: string
   readonly role: string
   readonly labels: Readonly<Record<string, string>>
+  /** By which it joined. */
+  readonly token: Membership['token']
   /** By the origin's clock. */
   readonly firstSeen: Instant
   readonly lastSeen: Instant
@@ -35,13 +38,17 @@ const devicesMax = 200_000
 
 export class Fleet {
   readonly #devices = new Map<PeerId, Device>()
+  readonly #tokens = new TokenUses()
+  #exceeded: TokenUse[] = []
 
   /** From what was kept; entries that are not understood are left out. */
   static restore(entries: readonly unknown[]): Fleet {
     const fleet = new Fleet()
     for (const entry of entries) {
       const device = isFields(entry) ? deviceOf(entry) : undefined
-      if (device) fleet.#devices.set(device.peer, device)
+      if (!device) continue
+      fleet.#tokens.moved(fleet.#devices.get(device.peer)?.token, device.token)
+      fleet.#devices.set(device.peer, device)
     }
     return fleet
   }
@@ -77,8 +84,20 @@ export class Fleet {
     )
   }
 
+  /** How many devices each token brought. */
+  tokenUses(): TokenUse[] {
+    return this.#tokens.list()
+  }
+
+  /** Tokens that brought one device too many since this was asked last; each is told once. */
+  takeExceeded(): TokenUse[] {
+    const exceeded = this.#exceeded
+    this.#exceeded = []
+    return exceeded
+  }
+
   #merge(membership: Membership, now: Instant, news: Partial<Device>): Device {
-    const { peer, name, site, role, labels } = membership
+    const { peer, name, site, role, labels, token } = membership
     const known = this.#devices.get(peer)
     const device: Device = {
       firstSeen: now,
@@ -95,16 +114,20 @@ export class Fleet {
       site,
       role,
       labels,
+      token,
       lastSeen: now,
       ...news,
     }
+    const exceeded = this.#tokens.moved(known?.token, token)
+    if (exceeded) this.#exceeded.push(exceeded)
     this.#devices.set(peer, device)
     return device
   }
 }
 
 /** What a membership says of a device, and a report does not. */
-const whoIs = ({ name, site, role, labels }: Device): string => canonicalJson({ name, site, role, labels })
+const whoIs = ({ name, site, role, labels, token }: Device): string =>
+  canonicalJson({ name, site, role, labels, ...(token && { token }) })
 
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
@@ -115,6 +138,7 @@ function deviceOf(entry: Fields): Device | undefined {
   return {
     ...device,
     factsSeq: device.factsSeq ?? 0,
+    token: device.token,
     lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport),
   }
 }

@@ -28,8 +28,8 @@ export interface Membership {
   readonly site: string
   readonly role: Role
   readonly labels: Readonly<Record<string, string>>
-  /** Id of the token it was made with; undefined where an issuer signed it directly. */
-  readonly token: string | undefined
+  /** The token it was made with, and how many that was made for; undefined where an issuer signed it directly. */
+  readonly token: { readonly id: string; readonly max: number } | undefined
   /** Kid of the issuer. */
   readonly issuer: string
   readonly expires: Instant
@@ -183,7 +183,7 @@ function memberOf(body: Fields, issuer: string, token: TokenBody | undefined, ch
     site: textAt(own(body, 'site'), 'site', 63, wordPattern),
     role: oneOfAt(own(body, 'role'), 'role', ['origin', 'relay', 'client']),
     labels: labelsAt(own(body, 'labels')),
-    token: token?.id,
+    token: token && { id: token.id, max: token.max },
     issuer,
     expires,
   }

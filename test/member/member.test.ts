@@ -7,6 +7,8 @@ import { readReport } from '#facts/report.ts'
 import { packReport } from '#origin/intake.ts'
 import { encodeReport } from '#facts/report.ts'
 import { reportLanMs } from '#protocol/params.ts'
+import { enrol } from '#trust/membership.ts'
+import { makeToken, readToken } from '#trust/token.ts'
 import { readReceipt, sealReport } from '#trust/seal.ts'
 import { of, Site, siteStart, Stage, type Person } from '../support/site.ts'
 
@@ -111,6 +113,40 @@ describe('a device', () => {
 })
 
 describe('the origin', () => {
+  it('raises an alarm once when a token brings more devices than it was made for', () => {
+    const token = readToken(
+      makeToken({
+        issuer: site.keys.issuer,
+        meshId: site.meshId,
+        fleet: 'acme',
+        tokenSeed: new Uint8Array(32).fill(7),
+        site: 'berlin',
+        role: 'client',
+        labels: {},
+        now: siteStart,
+        max: 1,
+        addresses: [],
+        issuers: [site.keys.issuer.public],
+      }).text,
+    )
+    const stage = new Stage(site, site.origin)
+    stage.start()
+    const alarms = (): object[] =>
+      of('log', stage.effects).flatMap(({ level, event, fields }) =>
+        event === 'token.exceeded' ? [{ level, ...fields }] : [],
+      )
+    const meet = (name: string): void => {
+      const person = site.person(name)
+      const certificate = enrol({ token, device: person.key, name, now: siteStart })
+      stage.meet({ ...person, certificate })
+    }
+    meet('carol')
+    expect(alarms()).toEqual([])
+    for (const name of ['dave', 'erin']) meet(name)
+    expect(alarms()).toEqual([{ level: 'warn', id: token.id, max: 1, used: 2 }])
+    expect(of('save-device', stage.effects).map(({ device }) => device.token?.id)).toEqual(Array(3).fill(token.id))
+  })
+
   const report = (seq: number): Uint8Array =>
     sealReport({
       body: packReport(bob.certificate, encodeReport({ v: 1, seq, at: siteStart, release: 1, bundles: [], drift: [] })),

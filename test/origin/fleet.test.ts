@@ -92,6 +92,39 @@ describe('a report', () => {
   })
 })
 
+describe('a token that brought more devices than it was made for', () => {
+  const token = { id: 'a'.repeat(32), max: 2 }
+  const greet = (name: string, more: Partial<Membership> = { token }): void =>
+    void fleet.greeted(member(name, more), now)
+
+  it('is told once, when the first one too many comes, by hello or by report', () => {
+    greet('web-1')
+    fleet.reported(member('web-2', { token }), 1, report(1), now)
+    greet('web-1')
+    expect([fleet.takeExceeded(), fleet.tokenUses()]).toEqual([[], [{ ...token, used: 2 }]])
+    fleet.reported(member('web-3', { token }), 1, report(1), now)
+    expect([fleet.takeExceeded(), fleet.takeExceeded()]).toEqual([[{ ...token, used: 3 }], []])
+    greet('web-4')
+    expect([fleet.takeExceeded(), fleet.tokenUses()]).toEqual([[], [{ ...token, used: 4 }]])
+  })
+
+  it('does not count those that joined by another token, or by none', () => {
+    greet('web-1')
+    greet('web-2')
+    greet('web-3', { token: undefined })
+    greet('web-4', { token: { id: 'b'.repeat(32), max: 1 } })
+    greet('web-2', { token: { id: 'b'.repeat(32), max: 1 } })
+    expect(fleet.takeExceeded()).toEqual([{ id: 'b'.repeat(32), max: 1, used: 2 }])
+    expect(fleet.tokenUses().map(({ used }) => used)).toEqual([1, 2])
+  })
+
+  it('is known after a restart, and not told anew', () => {
+    for (const name of ['web-1', 'web-2', 'web-3']) greet(name)
+    const again = Fleet.restore(JSON.parse(JSON.stringify(fleet.list())) as unknown[])
+    expect([again.takeExceeded(), again.tokenUses()]).toEqual([[], [{ ...token, used: 3 }]])
+  })
+})
+
 describe('a list that was kept', () => {
   it('is the same after a restart', () => {
     fleet.greeted(member('web-1'), now)

@@ -96,6 +96,33 @@ describe('first light', () => {
     })
   })
 
+  it('a token that brings more devices than it was made for is named by the origin: list, log, doctor', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    const token = await bench.ask('origin', ['token', 'create', '--site', 'berlin', '--address', origin.address])
+    for (const name of ['first', 'second']) {
+      await bench.ask(name, ['join', String(token['token']), '--name', name, '--listen', '/ip4/127.0.0.1/tcp/0'])
+      // Each greets the origin itself: a report by way of the other may take its time on a busy machine.
+      await bench.daemon(name, ['--bootstrap', origin.address])
+    }
+    const listed = await until('both devices are counted', async () => {
+      const [use] = (await bench.ask('origin', ['token', 'list']))['tokens'] as unknown as { used: number }[]
+      return use?.used === 2 && use
+    })
+    expect(listed).toMatchObject({ id: token['id'], site: 'berlin', role: 'client', max: 1, expires: token['expires'] })
+    expect(origin.words.match(/"event":"token.exceeded"/g)).toHaveLength(1)
+    const { checks } = (await bench.run(['doctor', '--home', bench.path('origin'), '--json'])).json
+    expect(checks).toContainEqual(
+      expect.objectContaining({
+        name: 'tokens',
+        result: 'warn',
+        text: expect.stringContaining('first, second') as string,
+      }),
+    )
+    const { devices } = (await bench.ask('origin', ['fleet'])) as unknown as FleetDocument
+    expect(devices.map((device) => device.token)).toEqual([token['id'], token['id']])
+  }, 60_000)
+
   it('with the origin killed, a member that joins now gets everything from its neighbours, and reports when it is back', async () => {
     await bench.origin()
     const origin = await bench.daemon('origin')

@@ -41,6 +41,11 @@ describe('a membership made with a token', () => {
     expect(verifyMembership(certificate, check)).toMatchObject({ peer, name: 'web-01', site: 'berlin', role: 'client' })
   })
 
+  it('names its token, and how many that was made for, so that the origin can count (trust.md §6)', () => {
+    const { id } = token()
+    expect(verifyMembership(certificate, check).token).toEqual({ id, max: 1 })
+  })
+
   it('serves no other device than the one that the handshake proved (80)', () => {
     expect(codeOf(certificate, { peer: peerIdOf(keyOf('thief').public) })).toBe('MEMBERSHIP_OTHER_PEER')
   })
