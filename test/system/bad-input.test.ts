@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Bench, entry } from '../support/program.ts'
+import { until, Bench, entry } from '../support/program.ts'
 
 let bench: Bench
 beforeEach(async () => {
@@ -242,6 +242,29 @@ describe('the command line', () => {
     expect(await failure(['fleet'], 'client')).toMatchObject({ code: 2, error: { code: 'NOT_ORIGIN' } })
     expect(await failure(['fleet', 'nobody'], 'origin')).toMatchObject({ code: 1, error: { code: 'DEVICE_UNKNOWN' } })
   })
+
+  it('two devices of one name are told apart by their peer ids, never mixed into one answer', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    const peers: string[] = []
+    for (const home of ['one', 'two']) {
+      const site = `site-${home}`
+      await bench.member(home, site, { addresses: [origin.address], join: ['--name', 'till'] })
+      await bench.daemon(home)
+      peers.push((await bench.status(home)).peerId)
+    }
+    await until('both have said hello', async () => {
+      const { devices } = (await bench.ask('origin', ['fleet'])) as unknown as { devices: unknown[] }
+      return devices.length === 2
+    })
+    const { code, error } = await failure(['fleet', 'till'], 'origin')
+    expect([code, error.code]).toEqual([2, 'DEVICE_AMBIGUOUS'])
+    for (const peer of peers) expect(error.message).toContain(peer)
+    const { devices } = (await bench.ask('origin', ['fleet', String(peers[1])])) as unknown as { devices: object[] }
+    expect(devices).toMatchObject([{ name: 'till', peerId: peers[1] }])
+    const { stdout } = await bench.run(['fleet', '--home', bench.path('origin')])
+    for (const peer of peers) expect(stdout).toContain(peer)
+  }, 60_000)
 
   it('an answer that cannot be written is told, and one that nobody reads is not', async () => {
     const shell = promisify(execFile)

@@ -1,5 +1,5 @@
 /** `grapevine fleet`: every device as the origin knows it, or one of them. */
-import { Negative } from '#base/errors.ts'
+import { Misconfigured, Negative } from '#base/errors.ts'
 import { callHome } from '#node/home-call.ts'
 import { homeFolder } from '#node/config.ts'
 import type { FleetDocument } from '#node/status.ts'
@@ -16,9 +16,11 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
       message: `No device called "${wanted}" has said hello or reported yet.`,
       next: 'See grapevine fleet for those that have.',
     })
+  if (wanted !== undefined && devices.length > 1) throw ambiguous(wanted, devices)
   const now = Date.now()
+  const names = Map.groupBy(devices, ({ name }) => name)
   const rows = devices.map((device) => [
-    device.name,
+    (names.get(device.name)?.length ?? 0) > 1 ? `${device.name} (${device.peerId})` : device.name,
     device.role,
     device.site,
     String(device.release),
@@ -34,6 +36,19 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
       : [...table(['DEVICE', 'ROLE', 'SITE', 'RELEASE', 'REPORT', 'BUNDLES'], rows), ...details],
   )
   return 0
+}
+
+/** As many devices of one name are told. */
+const toldMax = 8
+
+/** Two machines of one name: an answer for one of them would be read as that of the other. */
+function ambiguous(name: string, devices: FleetDocument['devices']): Misconfigured {
+  const told = devices.slice(0, toldMax).map(({ peerId, site }) => `${peerId} (site ${site})`)
+  const more = devices.length > toldMax ? ` and ${devices.length - toldMax} more` : ''
+  return new Misconfigured('DEVICE_AMBIGUOUS', {
+    message: `${devices.length} devices are called "${name}": ${told.join(', ')}${more}.`,
+    next: 'Name one by its peer id; a machine that joined again is there twice, the one that still reports is it.',
+  })
 }
 
 function detailsOf(device: FleetDocument['devices'][number]): string[] {
