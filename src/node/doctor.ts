@@ -1,6 +1,6 @@
 /** `doctor`: named checks of one member, each with what was seen and, where it fails, what to do. */
 import { statfs } from 'node:fs/promises'
-import { toTimestamp } from '#base/time.ts'
+import { day, toTimestamp, type Instant } from '#base/time.ts'
 import { realTime } from './clock.ts'
 import { enginesOf } from './engine-set.ts'
 import type { Session } from './session.ts'
@@ -14,6 +14,8 @@ export interface Diagnosis {
 
 /** Less free space than this and the next bundle may not fit. */
 const freeBytesMin = 256 * 1024 * 1024
+/** The next root must be signed, and reach also those that are away for long, before this one ends. */
+const rootDaysMin = 60
 /** A clock this far off the newest signed date is not to be believed (trust.md §5). */
 const clockAheadMsMax = 400 * 86_400_000
 
@@ -26,6 +28,7 @@ export async function diagnose(session: Session): Promise<Diagnosis[]> {
     await disk(session),
     membership(session),
     release(session),
+    rootCheck(session.member.protocol.self.set.rootExpiresAt, realTime()),
     port(session),
     discovery(session),
     neighbours(session),
@@ -97,6 +100,20 @@ function release({ member }: Session): Diagnosis {
     text: `release ${set.release} stays in force, but its signature is older than the longest outage.`,
     next: 'See whether the origin runs: grapevine doctor there.',
   }
+}
+
+/** Exported for its test: a root lasts two years. */
+export function rootCheck(expires: Instant | undefined, now: Instant): Diagnosis {
+  if (expires === undefined)
+    return { name: 'root', result: 'pass', text: 'none is here yet; it comes with the release' }
+  const days = Math.floor((expires - now) / day)
+  if (days >= rootDaysMin) return { name: 'root', result: 'pass', text: `good for ${days} days` }
+  const text =
+    expires > now
+      ? `it ends in ${days} days; after that no member takes a new release.`
+      : 'it has ended: no member takes a new release any more.'
+  const next = 'The origin must sign the next root, or a new fleet be made: docs/trust.md, section 5.'
+  return { name: 'root', result: expires > now ? 'warn' : 'fail', text, next }
 }
 
 function port(session: Session): Diagnosis {

@@ -169,6 +169,11 @@ export class TrustedSet {
     return this.#state.timestamp?.meaning.expires
   }
 
+  /** When the newest root ends: nothing that rests on it is accepted as new afterwards. */
+  get rootExpiresAt(): Instant | undefined {
+    return this.#state.root?.expires
+  }
+
   #absorb(pack: MetadataPack, now: Instant, expires: boolean): Absorbed {
     const draft = new Draft(this.meshId, this.#state, expires ? now : instant(0))
     let outcome: Absorbed
