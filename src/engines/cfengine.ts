@@ -8,7 +8,7 @@
  *   versions, as does what a policy must remember longer than a version lives (GRAPEVINE_STATE: a reboot that was made).
  * - `apply` and `observe` pass the policy through cf-promises first, and a run that names the failsafe policy is no result.
  */
-import { access, constants, mkdir, mkdtemp, readFile, readdir, rm, symlink } from 'node:fs/promises'
+import { access, constants, mkdir, mkdtemp, readFile, readdir, rm, statfs, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Negative, Unavailable } from '#base/errors.ts'
 import type { Finding } from '#facts/finding.ts'
@@ -21,6 +21,10 @@ import type { Engine, EngineRun } from './engine.ts'
 
 const outputBytesMax = 8_388_608
 const versionTimeoutMs = 10_000
+/** A run takes about 64 KiB for its databases; with less than this they are the first to fail. */
+const roomBytesMin = 262_144
+/** A fault of the policy itself, with its place. */
+const syntaxError = /:\d+:\d+: error: /
 /** Where the packages of Debian, SUSE and CFEngine's makers put the programs. */
 const folders = [...programFolders, '/var/lib/cfengine3/bin', '/var/cfengine/bin']
 
@@ -144,9 +148,15 @@ class WorkFolder {
   async agent(args: readonly string[]): Promise<string> {
     const fault = await this.syntaxFault()
     if (fault !== undefined) throw failed(this.policy, fault)
-    const { output, exitCode } = await this.#call(this.#programs.agent, ['-K', '-I', ...args, '-f', this.policy])
+    const { output, exitCode, killedBy } = await this.#call(this.#programs.agent, [
+      '-K',
+      '-I',
+      ...args,
+      '-f',
+      this.policy,
+    ])
     if (/going to failsafe|CFEngine failsafe\.cf/.test(output)) throw failed(this.policy, errorsIn(output).join(' | '))
-    if (exitCode !== 0) throw failed(this.policy, `exit code ${exitCode ?? 'none'}: ${errorsIn(output).join(' | ')}`)
+    if (exitCode !== 0) throw failed(this.policy, `${endOf({ exitCode, killedBy })}: ${errorsIn(output).join(' | ')}`)
     return output
   }
 
@@ -178,9 +188,25 @@ class WorkFolder {
         where: this.policy,
         next: 'It is applied again in the next window.',
       })
+    if (result.exitCode !== 0 && !syntaxError.test(result.output)) await this.#requireRoom(result)
     return result
   }
+
+  /** On a full disk CFEngine dies of its databases (SIGBUS), calls them damaged, or ends without a word: what is wrong is the disk. */
+  async #requireRoom(result: CommandResult): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#path)
+    if (bavail * bsize >= roomBytesMin) return
+    const words = errorsIn(result.output)
+    throw new Unavailable('ENGINE_FAILED', {
+      message: cut(`The disk is full: cf-agent had no room to work, ${endOf(result)}: ${words.join(' | ')}`),
+      where: dirname(this.#run.bundle),
+      next: 'Make room; it is tried again.',
+    })
+  }
 }
+
+const endOf = ({ exitCode, killedBy }: Pick<CommandResult, 'exitCode' | 'killedBy'>): string =>
+  killedBy === undefined ? `exit code ${exitCode ?? 'none'}` : `ended by ${killedBy}`
 
 async function find(program: string, places: readonly string[]): Promise<string | undefined> {
   for (const place of places) {

@@ -20,6 +20,8 @@ export interface Command {
 export interface CommandResult {
   /** Undefined where a signal ended it, or it never began. */
   readonly exitCode: number | undefined
+  /** The signal that ended it, if one did: `SIGBUS`. */
+  readonly killedBy: string | undefined
   /** stdout and stderr as they came. */
   readonly output: string
   readonly timedOut: boolean
@@ -37,7 +39,7 @@ const killDelayMs = 2000
 export async function runCommand(command: Command): Promise<CommandResult> {
   // execa starts the program before it looks at the signal, and a quick one is done before it is ended.
   if (command.signal?.aborted)
-    return { exitCode: undefined, output: '', timedOut: false, cancelled: true, missing: false }
+    return { exitCode: undefined, killedBy: undefined, output: '', timedOut: false, cancelled: true, missing: false }
   const kept = new BoundedOutput(command.outputBytesMax)
   const subprocess = execa(command.file, [...command.args], {
     reject: false,
@@ -59,6 +61,7 @@ export async function runCommand(command: Command): Promise<CommandResult> {
   if ((timedOut || isCanceled) && subprocess.pid !== undefined) killGroup(subprocess.pid)
   return {
     exitCode: result.exitCode,
+    killedBy: result.signal,
     output: kept.text(),
     timedOut,
     cancelled: isCanceled,

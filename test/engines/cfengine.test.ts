@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, readFile, readdir, lstat, writeFile, mkdir, symlink } from 'node:fs/promises'
+import { cp, readFile, readdir, lstat, rm, statfs, writeFile, mkdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { CfengineEngine } from '#engines/cfengine.ts'
@@ -103,6 +103,45 @@ describe.skipIf(!installed)('CFEngine (needs cf-agent: apt-get install cfengine3
       const [outcome] = await Promise.allSettled([running, stopWhenBegun()])
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ENGINE_STOPPED' } })
       expect(await gone(Number(await readFile(at('pid'), 'utf8')))).toBe(true)
+    })
+  })
+
+  describe.skipIf(process.getuid?.() !== 0)('a full disk (run as root, with: apt-get install mount)', () => {
+    let beside: string
+    beforeEach(() => {
+      beside = dirname(scratch.bundle)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', beside])
+    })
+    afterEach(() => execFileSync('umount', ['-l', beside]))
+    const fill = async (leaving: number): Promise<void> => {
+      const { bavail, bsize } = await statfs(beside)
+      await writeFile(join(beside, 'filler'), new Uint8Array((bavail - leaving) * bsize))
+    }
+
+    // Seen with CFEngine 3.21: killed by SIGBUS; "No space left"; an LMDB file that is none; not a word.
+    it.each([0, 1, 2, 4])('is named, whatever becomes of cf-agent on it: %s pages left', async (leaving) => {
+      const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('made') }])
+      await fill(leaving)
+      const told = { code: 'ENGINE_FAILED', message: expect.stringMatching(/^The disk is full: /) as string }
+      await expect(engine.apply(run)).rejects.toMatchObject(told)
+      await rm(join(beside, 'filler'))
+      expect(await engine.apply(run)).toMatchObject([{ outcome: expect.stringMatching(/kept|repaired/) as string }])
+    })
+
+    it('is named by the check before it, too', async () => {
+      const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('made') }])
+      await fill(0)
+      await expect(engine.check(run)).rejects.toMatchObject({
+        code: 'ENGINE_FAILED',
+        message: expect.stringContaining('The disk is full') as string,
+      })
+    })
+
+    it('does not hide a fault of the policy', async () => {
+      const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('made') }])
+      await writeFile(join(run.directory, 'policy.cf'), 'bundle agent main { nonsense }')
+      await fill(8)
+      await expect(engine.check(run)).rejects.toMatchObject({ code: 'ENGINE_SYNTAX' })
     })
   })
 

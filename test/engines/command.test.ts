@@ -38,10 +38,15 @@ describe('a command', () => {
     expect(await runCommand(sh('echo out; echo err >&2; exit 3'))).toEqual({
       exitCode: 3,
       output: 'out\nerr\n',
+      killedBy: undefined,
       timedOut: false,
       cancelled: false,
       missing: false,
     })
+  })
+
+  it('that a signal ended is told by that signal, and has no exit code', async () => {
+    expect(await runCommand(sh('kill -BUS $$'))).toMatchObject({ exitCode: undefined, killedBy: 'SIGBUS' })
   })
 
   it('sees a clean environment and nothing on stdin', async () => {
