@@ -2,7 +2,7 @@
  * The newest signed head (protocol.md §2): judges what is announced, tells what is newer here, and brings a laggard up.
  * It never forwards or serves what the trusted set has not verified.
  */
-import { after, earliest, type Instant } from '#base/time.ts'
+import { after, earliest, instant, type Instant } from '#base/time.ts'
 import { assert, unreachable } from '#base/assert.ts'
 import { concatBytes } from '#base/bytes.ts'
 import { Refused } from '#base/errors.ts'
@@ -24,6 +24,10 @@ export class Head {
   readonly #parts = new Map<LinkId, Uint8Array[]>()
   /** Links we asked for a pack, and when that is given up. */
   readonly #asked = new Map<LinkId, Instant>()
+  /** What each link was told last, and when. */
+  readonly #told = new Map<LinkId, { readonly at: Instant; readonly head: Heads }>()
+  /** Neighbours that asked for what they were just told: they get it, but no sooner than an honest one would ask. */
+  readonly #owed = new Map<LinkId, Neighbour>()
   /** When each link may be asked again. */
   readonly #notBefore = new Map<LinkId, Instant>()
   /** Bytes of metadata that were new to us: part of what this member needed (protocol.md §7). */
@@ -39,7 +43,7 @@ export class Head {
     // No honest member announces a root (`TrustedSet.announcement`): each one costs signatures, and whoever lacks it asks.
     if ('code' in pack || pack.roots.length > 0) return 'reject'
     const absorbed = this.#absorb(turn, pack, bytes.byteLength)
-    if (neighbour && absorbed.type === 'older') this.tell(turn, neighbour)
+    if (neighbour && absorbed.type === 'older') this.#answer(turn, neighbour)
     if (neighbour && asksForMore(absorbed)) this.ask(turn, neighbour)
     switch (absorbed.type) {
       case 'advanced':
@@ -86,7 +90,7 @@ export class Head {
     const theirs = neighbour.versions
     if (!theirs) return
     const ours = this.#self.set.versions()
-    if (ask || isNewer(ours, theirs)) this.tell(turn, neighbour)
+    if (ask || isNewer(ours, theirs)) this.#answer(turn, neighbour)
     else if (isNewer(theirs, ours)) this.ask(turn, neighbour)
   }
 
@@ -109,22 +113,29 @@ export class Head {
 
   /** Sends what a neighbour lacks, by the versions it told last. */
   tell(turn: Turn, neighbour: Neighbour): void {
-    if (!neighbour.versions || !this.#self.set.complete) return
-    const bytes = encodePack(this.#self.set.packSince(neighbour.versions))
+    const { link, versions } = neighbour
+    this.#owed.delete(link)
+    if (!versions || !this.#self.set.complete) return
+    const ours = this.#self.set.versions()
+    this.#told.set(link, { at: turn.now, head: ours })
+    const bytes = encodePack(this.#self.set.packSince(versions))
     if (bytes.byteLength > packBytesMax) {
       turn.out({ type: 'log', level: 'warn', event: 'head.too-large', fields: { bytes: bytes.byteLength } })
       return
     }
     const parts = Math.max(1, Math.ceil(bytes.byteLength / partBytes))
     for (let part = 0; part < parts; part++)
-      send(turn, neighbour.link, {
-        t: 'pack',
-        part,
-        parts,
-        bytes: bytes.subarray(part * partBytes, (part + 1) * partBytes),
-      })
+      send(turn, link, { t: 'pack', part, parts, bytes: bytes.subarray(part * partBytes, (part + 1) * partBytes) })
     // Not told twice: what we just sent is what it has, unless it says otherwise.
-    neighbour.versions = this.#self.set.versions()
+    neighbour.versions = ours
+  }
+
+  /** A message of a hundred bytes draws a whole pack: no second time within `askAgainMs` unless we have something newer by then. */
+  #answer(turn: Turn, neighbour: Neighbour): void {
+    const told = this.#told.get(neighbour.link)
+    const isRepeated = told && after(told.at, askAgainMs) > turn.now && !isNewer(this.#self.set.versions(), told.head)
+    if (isRepeated) this.#owed.set(neighbour.link, neighbour)
+    else this.tell(turn, neighbour)
   }
 
   /** One part of a pack; what became of the whole once its last part is here, the code of what is wrong, or undefined while parts are missing. */
@@ -156,10 +167,13 @@ export class Head {
     this.#parts.delete(link)
     this.#asked.delete(link)
     this.#notBefore.delete(link)
+    this.#told.delete(link)
+    this.#owed.delete(link)
   }
 
-  /** Gives up asks that were not answered; the links are returned, so that another can be asked. */
+  /** Answers what is owed, and gives up asks that were not answered; their links are returned, so that another can be asked. */
   wake(turn: Turn): LinkId[] {
+    for (const [link, neighbour] of this.#owed) if (this.#owedAt(link) <= turn.now) this.tell(turn, neighbour)
     const late = [...this.#asked].filter(([, until]) => until <= turn.now).map(([link]) => link)
     // The parts stay: what is late may still come, and is nobody's fault.
     for (const link of late) this.#asked.delete(link)
@@ -167,7 +181,11 @@ export class Head {
   }
 
   nextWake(): Instant | undefined {
-    return earliest(...this.#asked.values())
+    return earliest(...this.#asked.values(), ...[...this.#owed.keys()].map((link) => this.#owedAt(link)))
+  }
+
+  #owedAt(link: LinkId): Instant {
+    return after(this.#told.get(link)?.at ?? instant(0), askAgainMs)
   }
 
   /** `bytes` is how many the pack came in. */

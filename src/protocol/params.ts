@@ -73,7 +73,7 @@ export const reconcileSoonMs = 5_000
 /** A pack that was asked for and did not come within this is asked from another. */
 export const packMs = 10_000
 
-/** A neighbour whose packs do not bring us up to date is asked again no earlier than this. */
+/** A neighbour whose packs do not bring us up to date is asked again no earlier than this; nor is one answered twice within it without news. */
 export const askAgainMs = 1_000
 
 /** Chunks that came are told to subscribers at most this often: 20 messages a second per content at worst. */

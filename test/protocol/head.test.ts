@@ -43,6 +43,7 @@ const kinds = (effects: readonly MemberEffect[], on: LinkId = link): string[] =>
   stage.said(on, effects).map(({ t }) => t)
 const asks = (effects: readonly MemberEffect[], on: LinkId = link): number =>
   stage.said(on, effects).filter((message) => message.t === 'head' && message.ask).length
+const packs = (effects: readonly MemberEffect[]): number => kinds(effects).filter((kind) => kind === 'pack').length
 const release = (): number => stage.member.protocol.self.set.release
 /** A pack in parts, as `tell` cuts it. */
 function partsOf(pack: MetadataPack): Extract<Message, { t: 'pack' }>[] {
@@ -76,7 +77,8 @@ describe('an announcement', () => {
     const old = site.heartbeat()
     gossip(site.release([bundle('web')]))
     const effects = gossip(old)
-    expect([verdict(effects), kinds(effects), release()]).toEqual([['ignore'], ['pack'], 2])
+    // Told already as its link is young: it is told again when it still does not know after a while.
+    expect([verdict(effects), packs(effects), packs(stage.pass(askAgainMs)), release()]).toEqual([['ignore'], 0, 1, 2])
   })
 
   it('by a key we do not know is nobody’s fault: its bringer is asked for the rest', () => {
@@ -270,7 +272,39 @@ describe('a pack', () => {
     gossip(site.release([bundle('web')]))
     stage.say(link, { t: 'head', versions: before, ask: false })
     const again = stage.say(link, { t: 'head', versions: before, ask: false })
-    expect(kinds(again)).toEqual(['pack'])
+    expect(packs([...again, ...stage.pass(askAgainMs)])).toBe(1)
+  })
+
+  it('is drawn from us no more often than an honest member would ask, whatever versions it claims', () => {
+    for (const part of partsOf(largeRelease(700_000))) stage.say(link, part)
+    const nothing = { root: 0, timestamp: 0, snapshot: 0, roles: {} }
+    let bytes = 0
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      const claimed = { ...nothing, timestamp: ms % 3 }
+      const effects = [...stage.say(link, { t: 'head', versions: claimed, ask: ms % 20 === 0 }), ...stage.pass(10)]
+      for (const message of stage.said(link, effects)) if (message.t === 'pack') bytes += message.bytes.byteLength
+    }
+    const once = encodePack(site.newest).byteLength
+    // What it draws is still what an honest member that lost everything would need.
+    expect(bytes).toBeGreaterThan(5 * once)
+    expect(bytes).toBeLessThanOrEqual((10_000 / askAgainMs + 1) * once)
+  })
+
+  it('that is owed is not sent to a link that is gone, and a newer release does not wait for it', () => {
+    const before = site.versions()
+    gossip(site.release([bundle('web')]))
+    stage.pass(askAgainMs)
+    const ask = (): MemberEffect[] => stage.say(link, { t: 'head', versions: before, ask: true })
+    expect([packs(ask()), packs(ask())]).toEqual([1, 0])
+    gossip(site.release([bundle('db')]), stage.meet(site.person('carol')))
+    expect(packs(ask())).toBeLessThanOrEqual(1)
+    const told = stage
+      .said(link)
+      .flatMap((message) => (message.t === 'pack' ? decodePack(message.bytes, packBytesMax) : []))
+    expect(told.at(-1)?.timestamp).toEqual(site.newest.timestamp)
+    ask()
+    stage.lose(link)
+    expect(packs(stage.pass(2 * askAgainMs))).toBe(0)
   })
 
   it('that never completes makes us ask again, but with a pause between', () => {
