@@ -8,7 +8,7 @@
  *            4 end     number u32be, code (empty: done)
  */
 import type { Stream } from '@libp2p/interface'
-import { concatBytes, fromHex } from '#base/bytes.ts'
+import { fromHex } from '#base/bytes.ts'
 import type { ChunkRun, FetchEnd } from '#protocol/link.ts'
 import { FrameSplitter, frameOf } from './frames.ts'
 
@@ -54,7 +54,7 @@ export class Asker {
     this.#closed = closed
     const splitter = new FrameSplitter(frameBytesMax)
     stream.addEventListener('message', (event) => {
-      const frames = splitter.push(event.data.subarray())
+      const frames = splitter.push(event.data)
       if (!frames) return breach('FRAME_TOO_LARGE')
       for (const frame of frames) if (!this.#isClosed && !this.#take(frame)) return breach('FETCH_FRAME_INVALID')
     })
@@ -133,8 +133,7 @@ export class Asker {
     if (index < fetch.next || index >= fetch.run.first + fetch.run.count) return false
     fetch.next = index + 1
     fetch.alive = performance.now()
-    // A copy: a stored chunk must not keep the whole network buffer alive. (`slice` of a Buffer, as sockets give them, makes none.)
-    this.#handOver(fetch, index, new Uint8Array(frame.subarray(9)))
+    this.#handOver(fetch, index, frame.subarray(9))
     return true
   }
 
@@ -188,6 +187,6 @@ export function headOf(kind: number, number: number): Uint8Array {
 /** False where the stream is closed already. */
 export function sendFrame(stream: Stream, kind: number, number: number, ...parts: readonly Uint8Array[]): boolean {
   if (stream.status !== 'open' || stream.writeStatus !== 'writable') return false
-  stream.send(frameOf(headOf(kind, number), concatBytes(...parts)))
+  stream.send(frameOf(headOf(kind, number), ...parts))
   return true
 }

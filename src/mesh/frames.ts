@@ -1,16 +1,15 @@
 /**
  * Frames on a stream: u32be length, then that many bytes. Splits what arrives, in whatever pieces; a length over the limit is told as a
- * breach before anything is kept of it.
+ * breach before anything is kept of it. A frame is copied once, out of the network's buffers into one of its own.
  */
-import { concatBytes } from '#base/bytes.ts'
+import { Uint8ArrayList } from 'uint8arraylist'
 
-export function frameOf(...parts: readonly Uint8Array[]): Uint8Array {
+/** A frame of these parts, which are not copied: nobody may change them afterwards. */
+export function frameOf(...parts: readonly Uint8Array[]): Uint8ArrayList {
   const head = new Uint8Array(4)
-  new DataView(head.buffer).setUint32(
-    0,
-    parts.reduce((sum, part) => sum + part.byteLength, 0),
-  )
-  return concatBytes(head, ...parts)
+  const frame = new Uint8ArrayList(head, ...parts)
+  new DataView(head.buffer).setUint32(0, frame.byteLength - 4)
+  return frame
 }
 
 /** Pieces of one frame that are kept apart: each may keep a whole network buffer alive. */
@@ -26,10 +25,12 @@ export class FrameSplitter {
     this.#bytesMax = bytesMax
   }
 
-  /** The frames that are whole now; undefined where one announced more than the limit: the stream is of no use any more. */
-  push(piece: Uint8Array): Uint8Array[] | undefined {
-    this.#pieces.push(piece)
-    this.#held += piece.byteLength
+  /** The frames that are whole now, each in a buffer of its own; undefined where one announced more than the limit: the stream is of no use any more. */
+  push(bytes: Uint8Array | Uint8ArrayList): Uint8Array[] | undefined {
+    for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) {
+      this.#pieces.push(piece)
+      this.#held += piece.byteLength
+    }
     const frames: Uint8Array[] = []
     for (;;) {
       if (this.#wanted === undefined) {
@@ -39,7 +40,11 @@ export class FrameSplitter {
         if (this.#wanted > this.#bytesMax) return undefined
       }
       if (this.#held < this.#wanted) {
-        if (this.#pieces.length > piecesMax) this.#pieces = [concatBytes(...this.#pieces)]
+        if (this.#pieces.length > piecesMax) {
+          const held = this.#held
+          this.#pieces = [this.#take(held)]
+          this.#held = held
+        }
         return frames
       }
       frames.push(this.#take(this.#wanted))
@@ -47,23 +52,22 @@ export class FrameSplitter {
     }
   }
 
-  /** Takes `length` bytes from the front; copies only where they lie in several pieces. */
+  /** Takes `length` bytes from the front, as a copy. */
   #take(length: number): Uint8Array {
     this.#held -= length
-    const [first] = this.#pieces
-    if (first && first.byteLength >= length) {
-      if (first.byteLength === length) this.#pieces.shift()
-      else this.#pieces[0] = first.subarray(length)
-      return first.subarray(0, length)
+    // Not zeroed first: all of it is written below.
+    const taken = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+    let done = 0
+    let used = 0
+    for (const piece of this.#pieces) {
+      if (done === length) break
+      const part = piece.subarray(0, length - done)
+      taken.set(part, done)
+      done += part.byteLength
+      if (part.byteLength === piece.byteLength) used++
+      else this.#pieces[used] = piece.subarray(part.byteLength)
     }
-    const taken: Uint8Array[] = []
-    for (let left = length; left > 0;) {
-      const piece = this.#pieces.shift() ?? new Uint8Array(left)
-      const part = piece.subarray(0, left)
-      if (part.byteLength < piece.byteLength) this.#pieces.unshift(piece.subarray(left))
-      taken.push(part)
-      left -= part.byteLength
-    }
-    return concatBytes(...taken)
+    this.#pieces.splice(0, used)
+    return taken
   }
 }

@@ -4,7 +4,6 @@
  */
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { tcp } from '@libp2p/tcp'
-import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { GossipSubComponents } from '@libp2p/gossipsub'
@@ -20,6 +19,7 @@ import { Discovery, type DiscoveryInit, type LanState } from './discovery.ts'
 import { Gate } from './gate.ts'
 import { Link, sever } from './link.ts'
 import { askerGone, type Server } from './serve-stream.ts'
+import { SocketTls } from './socket-tls.ts'
 import { healMs, hear, publish, topicsOf, type Topics } from './topics.ts'
 
 export interface MeshInit {
@@ -59,7 +59,7 @@ export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mes
       start: false,
       addresses: { listen: [...listen] },
       transports: [tcp()],
-      connectionEncrypters: [tls()],
+      connectionEncrypters: [(components) => new SocketTls(components)],
       streamMuxers: [
         yamux({
           maxInboundStreams: streamsMax,

@@ -45,9 +45,9 @@ export class Link {
     const { control } = init
     const splitter = new FrameSplitter(messageBytesMax)
     control.addEventListener('message', (event) => {
-      const frames = splitter.push(event.data.subarray())
+      const frames = splitter.push(event.data)
       if (!frames) return this.end('FRAME_TOO_LARGE')
-      for (const frame of frames) if (!this.#ended) init.message(new Uint8Array(frame))
+      for (const frame of frames) if (!this.#ended) init.message(frame)
     })
     control.addEventListener('close', () => this.end('control stream closed'))
     control.addEventListener('remoteCloseWrite', () => this.#remoteEnded())

@@ -39,7 +39,7 @@ export class Server {
     const { stream, breach, standing } = init
     const splitter = new FrameSplitter(askBytesMax)
     stream.addEventListener('message', (event) => {
-      const frames = splitter.push(event.data.subarray())
+      const frames = splitter.push(event.data)
       if (!frames) return breach('FRAME_TOO_LARGE')
       for (const frame of frames) if (standing() !== 'ended' && !this.#take(frame)) return breach('FETCH_FRAME_INVALID')
     })

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it } from 'vitest'
 import { concatBytes } from '#base/bytes.ts'
 import { frameOf, FrameSplitter } from '#mesh/frames.ts'
@@ -40,7 +41,7 @@ describe('the frame splitter', () => {
     const frames = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 12 })
     fc.assert(
       fc.property(frames, fc.array(fc.integer({ min: 1, max: 60 }), { maxLength: 80 }), (payloads, lengths) => {
-        const wire = concatBytes(...payloads.map((payload) => frameOf(payload)))
+        const wire = concatBytes(...payloads.map((payload) => frameOf(payload).subarray()))
         const got = pushInPieces(new FrameSplitter(200), wire, lengths).flatMap((answer) => answer ?? [])
         expect(got.map((frame) => [...frame])).toEqual(payloads.map((payload) => [...payload]))
       }),
@@ -57,12 +58,19 @@ describe('the frame splitter', () => {
 
   it('takes a frame of exactly the limit, and one of nothing', () => {
     const splitter = new FrameSplitter(200)
-    const got = splitter.push(concatBytes(frameOf(new Uint8Array(200)), frameOf()))
+    const got = splitter.push(concatBytes(frameOf(new Uint8Array(200)).subarray(), frameOf().subarray()))
     expect(got?.map((frame) => frame.byteLength)).toEqual([200, 0])
   })
 
   it('joins the parts of a frame', () => {
-    expect([...frameOf(Uint8Array.of(1), Uint8Array.of(2, 3))]).toEqual([0, 0, 0, 3, 1, 2, 3])
+    expect([...frameOf(Uint8Array.of(1), Uint8Array.of(2, 3)).subarray()]).toEqual([0, 0, 0, 3, 1, 2, 3])
+  })
+
+  it('takes pieces that come as a list, and gives each frame in a buffer of its own', () => {
+    const list = new Uint8ArrayList(frameOf(Uint8Array.of(1, 2)), frameOf(Uint8Array.of(3)))
+    const got = new FrameSplitter(200).push(list) ?? []
+    expect(got.map((frame) => [...frame])).toEqual([[1, 2], [3]])
+    expect(got.map((frame) => frame.buffer.byteLength)).toEqual([2, 1])
   })
 
   it('does not keep the network buffers of a frame that comes byte by byte', async () => {
