@@ -7,7 +7,6 @@ import { existsSync } from 'node:fs'
 // Not by name: Node 20 has no `enableCompileCache`, and would stop at the import instead of at the check.
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
-import v8 from 'node:v8'
 
 const ours = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -27,6 +26,9 @@ if (!existsSync(ours('node_modules'))) {
 // A daemon starts over with an allocator (glibc) that gives memory back: buffers of a few packages would otherwise keep 30-70 MiB for ever
 // (measurements.md). It is read at the start of a process only, hence the exec: same process id, 40 ms. Not below a parent with a
 // channel, such as the demo: the channel would not survive it. Whoever sets one of these themselves keeps what they set.
+// And with a young generation that stays at 1 MiB: V8 would let it reach 128 MiB under a short burst and keep it, and the buffers of a
+// network stream would wait in it for a collection of everything (half of the CPU time of a fetch, decisions/0011).
+const youngGeneration = '--max-semi-space-size=1'
 const allocator = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '32768', MALLOC_TRIM_THRESHOLD_: '65536' }
 const names = Object.keys(allocator)
 if (names.every((name) => process.env[name] === allocator[name])) {
@@ -34,7 +36,7 @@ if (names.every((name) => process.env[name] === allocator[name])) {
   for (const name of names) delete process.env[name]
 } else if (process.argv.includes('run') && process.platform === 'linux' && !process.connected && process.execve) {
   if (names.every((name) => process.env[name] === undefined))
-    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, youngGeneration, ...process.argv.slice(1)], {
       ...process.env,
       ...allocator,
     })
@@ -43,10 +45,6 @@ if (names.every((name) => process.env[name] === allocator[name])) {
 // Types stripped and code compiled once, not at each start: measured with all dependencies loaded, 520 to 365 ms and 139 to 129 MB.
 // In our own folder and not in the shared temporary one, where others of this machine could put code that we would run.
 module.enableCompileCache(ours('node_modules/.cache/grapevine'))
-
-// A young generation that does not grow: V8 lets it reach 128 MiB under a short burst and keeps it, which is more than all the rest of a
-// member. Costs a little throughput where much garbage is made (measurements.md).
-v8.setFlagsFromString('--semi-space-growth-factor=1')
 
 const { main } = await import('./main.ts')
 process.exitCode = await main(process.argv.slice(2))

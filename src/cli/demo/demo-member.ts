@@ -6,6 +6,8 @@ import { callDaemon, noDaemon } from '#node/control-client.ts'
 import { controlSocketOf } from '#disk/home.ts'
 import type { FleetDocument, StatusDocument } from '#node/status.ts'
 
+/** As a daemon starts itself over (grapevine.js), which one below a channel cannot. */
+const youngGeneration = '--max-semi-space-size=1'
 const program = fileURLToPath(new URL('../grapevine.js', import.meta.url))
 
 /** A process that does not end on SIGTERM within this long is killed; the promise for daemons is 5 s. */
@@ -30,7 +32,7 @@ export class DemoMember {
 
   /** Starts it; resolves with its addresses once it is ready. */
   async start(): Promise<readonly string[]> {
-    const child = spawn(process.execPath, [program, 'run', '--home', this.home, '--json', '--log', 'warn'], {
+    const child = spawn(process.execPath, [youngGeneration, program, 'run', '--home', this.home, '--json', '--log', 'warn'], {
       // The channel ends with us, and the daemon with the channel: no process is left behind, however we end.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
