@@ -1,8 +1,33 @@
-/** `npm run bench -- NAME …`: measures. `idle` is what a member costs that has nothing to do, `lan` what the LAN carries. */
+/**
+ * `npm run bench -- NAME …`: measures. `idle` is what a member costs that has nothing to do, `lan` what the LAN carries, `uplink` what crosses a site's line. What
+ * they started is ended and removed, also at Ctrl-C.
+ */
+import { GrapevineError } from '#base/errors.ts'
+import { idleMember } from './idle-member.ts'
 import { lan } from './lan.ts'
+import { uplink } from './uplink.ts'
+
+const benches: Readonly<Record<string, (words: readonly string[], signal: AbortSignal) => Promise<void>>> = {
+  idle: idleMember,
+  lan,
+  uplink,
+}
 
 const [name = 'idle', ...words] = process.argv.slice(2)
+const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
-if (name === 'lan') await lan(words, stop.signal)
-else await import('./idle-member.ts')
+if (!bench) {
+  console.error(`There is no bench "${name}"; there are ${Object.keys(benches).join(', ')}.`)
+  process.exitCode = 2
+} else {
+  try {
+    await bench(words, stop.signal)
+  } catch (error) {
+    if (stop.signal.aborted) process.exitCode = 130
+    else if (error instanceof GrapevineError) {
+      console.error([error.message, error.where, error.next].filter(Boolean).join('\n'))
+      process.exitCode = error.exitCode
+    } else throw error
+  }
+}

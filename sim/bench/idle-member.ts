@@ -1,6 +1,6 @@
 /**
  * What a member costs while it has nothing to do: time from `run` to `ready`, memory (also after a large package), CPU, and time to
- * end. Real processes of this checkout on loopback: an origin and a client that has applied a policy. Run it with `npm run bench`;
+ * end. Real processes of this checkout on loopback: an origin and a client that has applied a policy. Run it with `npm run bench -- idle`;
  * docs/measurements.md keeps results with command, commit and machine.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const program = join(root, 'src/cli/grapevine.js')
 const idleSeconds = 30
 const packageBytes = 30 * 1_048_576
-const folder = mkdtempSync(join(tmpdir(), 'grapevine-bench-'))
+let folder = ''
 const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
 
 interface Running {
@@ -66,33 +66,36 @@ async function stop({ child }: Running): Promise<number> {
   return performance.now() - startedAt
 }
 
-try {
-  ask('origin', 'init', '--fleet', 'bench', ...listen)
-  const origin = await start('origin')
-  const token = ask('origin', 'token', 'create', '--site', 'berlin', '--address', origin.address)
-  ask('client', 'join', token, ...listen)
-  const client = await start('client')
-  ask('origin', 'publish', policy('small', 1_024))
-  await sleep(10_000)
-  const before = [origin, client].map(costOf)
-  await sleep(idleSeconds * 1000)
-  const after = [origin, client].map(costOf)
-  ask('origin', 'publish', policy('large', packageBytes))
-  ask('client', 'wait', '--state', 'applied', '--release', '3')
-  await sleep(5_000)
-  const used = [origin, client].map(costOf)
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim()
-  console.log(`commit ${commit}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`)
-  for (const [index, name] of ['origin', 'client'].entries()) {
-    const running = [origin, client][index] as Running
-    const ticks = (after[index]?.ticks ?? 0) - (before[index]?.ticks ?? 0)
-    const [rss, usedRss] = [after, used].map((costs) => ((costs[index]?.rssKiB ?? 0) / 1024).toFixed(0))
-    const endMs = (await stop(running)).toFixed(0)
-    console.log(
-      `${name}: ready after ${running.readyMs.toFixed(0)} ms, ${rss} MiB RSS (${usedRss} MiB after ${packageBytes / 1_048_576} MiB more), ${((ticks * 10) / idleSeconds / 10).toFixed(2)} % CPU idle, ended in ${endMs} ms`,
-    )
+export async function idleMember(): Promise<void> {
+  folder = mkdtempSync(join(tmpdir(), 'grapevine-bench-'))
+  try {
+    ask('origin', 'init', '--fleet', 'bench', ...listen)
+    const origin = await start('origin')
+    const token = ask('origin', 'token', 'create', '--site', 'berlin', '--address', origin.address)
+    ask('client', 'join', token, ...listen)
+    const client = await start('client')
+    ask('origin', 'publish', policy('small', 1_024))
+    await sleep(10_000)
+    const before = [origin, client].map(costOf)
+    await sleep(idleSeconds * 1000)
+    const after = [origin, client].map(costOf)
+    ask('origin', 'publish', policy('large', packageBytes))
+    ask('client', 'wait', '--state', 'applied', '--release', '3')
+    await sleep(5_000)
+    const used = [origin, client].map(costOf)
+    const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim()
+    console.log(`commit ${commit}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`)
+    for (const [index, name] of ['origin', 'client'].entries()) {
+      const running = [origin, client][index] as Running
+      const ticks = (after[index]?.ticks ?? 0) - (before[index]?.ticks ?? 0)
+      const [rss, usedRss] = [after, used].map((costs) => ((costs[index]?.rssKiB ?? 0) / 1024).toFixed(0))
+      const endMs = (await stop(running)).toFixed(0)
+      console.log(
+        `${name}: ready after ${running.readyMs.toFixed(0)} ms, ${rss} MiB RSS (${usedRss} MiB after ${packageBytes / 1_048_576} MiB more), ${((ticks * 10) / idleSeconds / 10).toFixed(2)} % CPU idle, ended in ${endMs} ms`,
+      )
+    }
+  } finally {
+    for (const child of children) child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
   }
-} finally {
-  for (const child of children) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
 }
