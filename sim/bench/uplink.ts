@@ -2,12 +2,12 @@
  * What a site's line carries while its devices get a release: the cases of docs/measurements.md, each a scenario of `sim/scenarios/` in
  * the test bed. Needs root.
  *
- *   npm run bench -- uplink                       every case
- *   npm run bench -- uplink one-site-8+relay -n 3 one case, three runs
- *   npm run bench -- uplink my-scenario.yaml      a file of one's own
+ *   npm run bench -- uplink                            every case
+ *   npm run bench -- uplink one-site-8+relay --runs 3  one case, three runs
+ *   npm run bench -- uplink my-scenario.yaml           a file of one's own
  *
- * `+relay` adds a relay to each site, `+rtt40` a round trip of 40 ms over the line. Prints a table for each run; `--json FILE` appends
- * every result as a line.
+ * `+relay` adds a relay to each site, `+rtt40` a round trip of 40 ms over the line. A report of each run goes to stderr, the worst of
+ * the runs of each case as a table to stdout; `--json FILE` appends every result as a line, `--keep` leaves homes and logs.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -15,17 +15,25 @@ import { parseArgs } from 'node:util'
 import { Misconfigured } from '#base/errors.ts'
 import { parseScenario, type Scenario } from '../scenario.ts'
 import { reportOf } from '../testbed/report.ts'
-import { runScenario } from '../testbed/run.ts'
+import { runScenario, type RunResult } from '../testbed/run.ts'
+import { tableOf, type Measured } from './uplink-table.ts'
 
+const base = ['one-site-8', 'one-site-20']
+const variations = ['', '+relay', '+rtt40', '+relay+rtt40']
 const cases = [
-  'one-site-8',
-  'one-site-8+relay',
-  'one-site-8+rtt40',
-  'one-site-8+relay+rtt40',
-  'one-site-20',
-  'one-site-20+relay',
-  'one-site-20+rtt40',
-  'one-site-20+relay+rtt40',
+  ...base.flatMap((name) => variations.map((variation) => name + variation)),
+  'three-sites',
+  'three-sites+relay',
+  'new-version',
+  'late-joiner',
+  'relay-killed',
+  'holder-killed',
+  'frozen-relay',
+  'liar',
+  'staller',
+  'small-policy',
+  'idle-line',
+  'ping-beside',
 ]
 
 /** Runs the cases that are named, or all. */
@@ -33,29 +41,33 @@ export async function uplink(words: readonly string[], signal: AbortSignal): Pro
   const { values, positionals } = parseArgs({
     args: [...words],
     allowPositionals: true,
-    options: {
-      json: { type: 'string' },
-      runs: { type: 'string', short: 'n', default: '1' },
-      keep: { type: 'boolean' },
-    },
+    options: { json: { type: 'string' }, runs: { type: 'string', default: '1' }, keep: { type: 'boolean' } },
   })
-  for (const name of positionals.length === 0 ? cases : positionals)
+  const say = (text: string): void => console.error(text)
+  const scenarios = (positionals.length === 0 ? cases : positionals).map((name) => ({
+    name,
+    scenario: scenarioOf(name),
+  }))
+  const measured: Measured[] = []
+  for (const { name, scenario } of scenarios) {
+    const results: RunResult[] = []
     for (let run = 1; run <= Number(values.runs); run++) {
-      const result = await runScenario(scenarioOf(name), {
-        signal,
-        say: (text) => console.error(text),
-        keep: values.keep ?? false,
-      })
-      console.log(reportOf(name, result).join('\n'))
+      const result = await runScenario(scenario, { signal, say, keep: values.keep ?? false })
+      say(reportOf(name, result).join('\n'))
       if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify({ case: name, run, ...result })}\n`)
+      results.push(result)
     }
+    measured.push({ name, results })
+  }
+  console.log(tableOf(measured).join('\n'))
 }
 
 /** A file, or the name of a scenario with what is varied. */
 function scenarioOf(name: string): Scenario {
-  const [base = '', ...variations] = name.split('+')
-  const file = name.endsWith('.yaml') ? name : fileURLToPath(new URL(`../scenarios/${base}.yaml`, import.meta.url))
-  if (!existsSync(file))
+  const [first = '', ...varied] = name.split('+')
+  const file = name.endsWith('.yaml') ? name : fileURLToPath(new URL(`../scenarios/${first}.yaml`, import.meta.url))
+  const isKnown = file === name || varied.every((word) => word === 'relay' || word === 'rtt40')
+  if (!existsSync(file) || !isKnown)
     throw new Misconfigured('USAGE', {
       message: `There is no case "${name}".`,
       next: `Name one of ${cases.join(', ')}, or a file that ends in .yaml.`,
@@ -67,8 +79,8 @@ function scenarioOf(name: string): Scenario {
     ...read,
     sites: read.sites.map((site) => ({
       ...site,
-      uplink: { ...site.uplink, ...(variations.includes('rtt40') && { latency: 20 }) },
-      groups: variations.includes('relay') ? [relay, ...site.groups] : site.groups,
+      uplink: { ...site.uplink, ...(varied.includes('rtt40') && { latency: 20 }) },
+      groups: varied.includes('relay') ? [relay, ...site.groups] : site.groups,
     })),
   }
 }

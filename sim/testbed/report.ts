@@ -15,7 +15,7 @@ export function reportOf(name: string, result: RunResult): string[] {
           `ping: median ${ping.before.medianMs} ms before, ${ping.loaded.medianMs} ms under load, p95 ${ping.loaded.p95Ms} ms, max ${ping.loaded.maxMs} ms, ${ping.lost} lost`,
         ]
       : []),
-    `frames dropped before the lines: ${drops.down} down, ${drops.up} up`,
+    `frames dropped before the lines: ${drops.down} down, ${drops.up} up; members used ${cpuS(members)} s of CPU`,
     ...faults.map((fault) => `FAULT ${fault}`),
     ...aligned([
       ['member', 'line down', 'dup', 'control', 'line up', 'LAN down', 'LAN up', 'peers', 'RSS MiB', 'peak', 'CPU s'],
@@ -30,6 +30,9 @@ export function reportOf(name: string, result: RunResult): string[] {
     ]),
   ]
 }
+
+const cpuS = (members: RunResult['members']): string =>
+  (members.reduce((sum, { cost }) => sum + (cost?.cpuMs ?? 0), 0) / 1000).toFixed(1)
 
 function phaseLines(phase: PhaseResult): string[] {
   const {
