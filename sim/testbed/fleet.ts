@@ -85,7 +85,9 @@ export class BedFleet {
 
   /** Ends everybody and removes their folder; where it is kept, the place where it is found then. */
   async remove({ keep = false }: { keep?: boolean } = {}): Promise<string | undefined> {
-    await Promise.all([this.origin, ...this.nodes.map((node) => node.member)].map((member) => member.kill()))
+    const members = [this.origin, ...this.nodes.map((node) => node.member)]
+    // Where somebody wants to look at what they left, they may end properly, and write what they write at an end.
+    await Promise.all(members.map((member) => (keep ? member.stop() : member.kill())))
     if (!keep) {
       rmSync(this.folder, { recursive: true, force: true })
       return undefined

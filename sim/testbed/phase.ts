@@ -55,6 +55,7 @@ export class Phase {
   readonly #coresBefore = cores()
   readonly #series = new Map<string, number[]>()
   readonly #prepared = new Map<string, { site: string; at: number }>()
+  readonly #waited = new Set<string>()
   readonly #ready = new Map<string, number>()
   #startedAt = performance.now()
   #uniqueBytes: number
@@ -81,8 +82,15 @@ export class Phase {
     if (at >= this.#startedAt && !this.#ready.has(member)) this.#ready.set(member, at)
   }
 
+  /** It lacks something now. */
+  waits(member: string): void {
+    this.#waited.add(member)
+  }
+
+  /** It has everything; counts only where it lacked something in this phase. */
   prepared(member: string, site: string): void {
-    if (!this.#prepared.has(member)) this.#prepared.set(member, { site, at: performance.now() })
+    if (this.#waited.has(member) && !this.#prepared.has(member))
+      this.#prepared.set(member, { site, at: performance.now() })
   }
 
   /** The share of what a site lacked that has come down its line. */

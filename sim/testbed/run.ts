@@ -277,7 +277,10 @@ class Run {
       if (node.isHostile || node.group.role !== 'client' || !member.isMeantToRun) continue
       const has = [...this.#expected].every(([bundle, version]) => member.preparedVersion(bundle) >= version)
       if (has && member.readyAt !== undefined) phase.prepared(member.name, node.site)
-      else waiting.push(node)
+      else {
+        phase.waits(member.name)
+        waiting.push(node)
+      }
     }
     return waiting
   }

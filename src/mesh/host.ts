@@ -17,7 +17,7 @@ import type { Address, ChunkRun, FetchEnd, LinkEvents, LinkId, Links } from '#pr
 import type { PeerId } from '#trust/peer-id.ts'
 import { Discovery, type DiscoveryInit, type LanState } from './discovery.ts'
 import { Gate } from './gate.ts'
-import { Link, sever } from './link.ts'
+import { Link, sever, temper } from './link.ts'
 import { askerGone, type Server } from './serve-stream.ts'
 import { SocketTls } from './socket-tls.ts'
 import { healMs, hear, publish, topicsOf, type Topics } from './topics.ts'
@@ -31,6 +31,8 @@ export interface MeshInit {
   readonly lan?: { readonly tag: Uint8Array; readonly port: number }
   /** A connection on which the other side opens no link within this is a stranger's; 10 s where it is not said. */
   readonly strangerMs?: number
+  /** How often a neighbour is pinged, and how long it may take to answer; 30 s and 60-120 s where it is not said. */
+  readonly ping?: { readonly everyMs: number; readonly limitMs: number }
   readonly log: Log
 }
 
@@ -38,6 +40,9 @@ const linkProtocol = '/grapevine/link/1'
 const fetchProtocol = '/grapevine/fetch/1'
 const dialMs = 5_000
 const strangerMs = 10_000
+const pingMs = 30_000
+const pongMsMin = 60_000
+const pongMsMax = 120_000
 /** Streams that one connection may hold, of all kinds and before they say of which: an honest neighbour has about 6. */
 const streamsMax = 32
 /** What libp2p may take to stop, after the links were closed. */
@@ -73,7 +78,10 @@ export async function startMesh(init: MeshInit, events: LinkEvents): Promise<Mes
         reconnectRetries: 0,
       },
       // The defaults kill healthy slow lines: a ping of 5 s behind a bulk transfer is no dead peer.
-      connectionMonitor: { pingInterval: 30_000, pingTimeout: { minTimeout: 60_000, maxTimeout: 120_000 } },
+      connectionMonitor: {
+        pingInterval: init.ping?.everyMs ?? pingMs,
+        pingTimeout: { minTimeout: init.ping?.limitMs ?? pongMsMin, maxTimeout: init.ping?.limitMs ?? pongMsMax },
+      },
       peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
       services: {
         topics: (components: GossipSubComponents) => {
@@ -286,6 +294,7 @@ export class Mesh implements Links {
 
   /** Whoever connects and opens no link is a stranger, and must not hold a place for ever. */
   #watch(connection: Connection): void {
+    temper(connection)
     const timer = setTimeout(() => {
       if (!this.#byConnection.has(connection)) sever(connection, 'no link was opened')
     }, this.#init.strangerMs ?? strangerMs).unref()

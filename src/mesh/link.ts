@@ -155,13 +155,27 @@ export class Link {
   }
 }
 
-/**
- * Ends a connection at once. yamux throws where the socket below it is closed already but has not said so (8.0.3), and what is thrown in
- * a listener ends the process: then the rest of the connection is closed the polite way.
- */
+/** Ends a connection at once. */
 export function sever(connection: Connection, reason: string): void {
+  abortGently(connection, (error) => connection.abort(error), new TypeError(reason))
+}
+
+/**
+ * For every new connection: whoever aborts it, nothing is thrown. libp2p's own monitor aborts one whose pings are not answered, from
+ * a promise that nobody holds (3.3): one neighbour that froze would end this process, and with it those of all its neighbours.
+ */
+export function temper(connection: Connection): void {
+  const abort = connection.abort.bind(connection)
+  connection.abort = (error) => abortGently(connection, abort, error)
+}
+
+/**
+ * yamux throws where the socket below it is closed already (8.0.3), as when a listener of a stream severs the connection that is being
+ * aborted: then the rest of it is closed the polite way.
+ */
+function abortGently(connection: Connection, abort: (error: Error) => void, error: Error): void {
   try {
-    connection.abort(new TypeError(reason))
+    abort(error)
   } catch {
     connection.close({ signal: AbortSignal.timeout(closeMs) }).catch(() => {})
   }

@@ -4,6 +4,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { sha256 } from '#base/digest.ts'
 import type { FetchEnd, LinkId } from '#protocol/link.ts'
 import { frameOf } from '#mesh/frames.ts'
+import type { MeshInit } from '#mesh/host.ts'
 import { sever } from '#mesh/link.ts'
 import { linked, serveAll } from '../contracts/link.ts'
 import { Parties, until, type MeshParty } from './parties.ts'
@@ -24,8 +25,8 @@ interface Joined {
 }
 
 /** A stranger with an admitted link: what a member is that turned bad. */
-async function joined(): Promise<Joined> {
-  const member = await parties.start()
+async function joined(init: Partial<MeshInit> = {}): Promise<Joined> {
+  const member = await parties.start(init)
   const stranger = parties.keep(await Stranger.start('grapevine/test/head'))
   const connection = await stranger.connect(member.address)
   const control = await connection.newStream(linkProtocol)
@@ -63,6 +64,15 @@ describe('a link', () => {
     second.connection.abort(new TypeError('broken'))
     await until('the link is down', () => second.member.events.downs.length === 1)
     expect(second.member.events.downs[0]?.link).toBe(second.link)
+  })
+
+  it('is ended when the other side answers no ping, as a machine that froze', async () => {
+    const { member, stranger, connection, link } = await joined({ ping: { everyMs: 50, limitMs: 200 } })
+    await stranger.node.handle('/ipfs/ping/1.0.0', () => {})
+    await until('the link is ended', () => member.events.downs.length === 1)
+    // It was ended by libp2p, from a promise that nobody holds: had anything been thrown, this run would fail by it.
+    expect(member.events.downs).toEqual([{ link, reason: 'control stream closed' }])
+    await until('the connection is closed', () => connection.status !== 'open')
   })
 
   it('is ended as congested when the other side does not read its messages', async () => {
