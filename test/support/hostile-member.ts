@@ -1,10 +1,9 @@
 /**
- * A member that harms its neighbours: the daemon of the product over a store that reads wrong bytes, or never ends to read. For the test
+ * A member that harms its neighbours: the daemon of the product on a mesh that sends wrong bytes, or never answers an ask. For the test
  * bed, which starts it in place of `grapevine run`: `hostile-member.ts BEHAVIOUR --home DIR`.
  */
 import { parseArgs } from 'node:util'
-import type { Digest } from '#base/digest.ts'
-import { FileStore } from '#disk/file-store.ts'
+import { Mesh } from '#mesh/host.ts'
 import { Daemon } from '#node/daemon.ts'
 import { stderrLog } from '#node/log.ts'
 
@@ -14,19 +13,21 @@ const { values, positionals } = parseArgs({
 })
 const [behaviour] = positionals
 
-const read = Object.getOwnPropertyDescriptor(FileStore.prototype, 'read')?.value as (
-  this: FileStore,
-  content: Digest,
+/** What is smaller stays true, manifests and lists of chunks too: a liar that nobody believes does no harm. */
+const liesFromBytes = 20_000
+
+const answer = Object.getOwnPropertyDescriptor(Mesh.prototype, 'answer')?.value as (
+  this: Mesh,
+  ask: number,
   index: number,
-) => Promise<Uint8Array | undefined>
-FileStore.prototype.read = async function (this: FileStore, content: Digest, index: number) {
-  const bytes = await read.call(this, content, index)
-  // Manifests and lists are left whole, or it would never learn what there is to harm.
-  if (!bytes || bytes.byteLength < 4_096) return bytes
+  bytes: Uint8Array,
+) => Promise<void>
+Mesh.prototype.answer = async function (this: Mesh, ask: number, index: number, bytes: Uint8Array) {
+  if (bytes.byteLength < liesFromBytes) return answer.call(this, ask, index, bytes)
   if (behaviour === 'never_answers') return new Promise<never>(() => {})
   const wrong = Uint8Array.from(bytes)
   wrong[0] = (wrong[0] ?? 0) ^ 0xff
-  return wrong
+  return answer.call(this, ask, index, wrong)
 }
 
 const daemon = await Daemon.start({ home: values.home ?? '', log: stderrLog('info') })
