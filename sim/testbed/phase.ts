@@ -17,6 +17,8 @@ export interface PhaseInit {
 
 export interface SiteResult {
   readonly site: string
+  /** Rate of the line towards the site. */
+  readonly bps: number
   readonly downBytes: number
   readonly upBytes: number
   /** Bytes down the line for every byte that the site lacked. */
@@ -129,6 +131,7 @@ export class Phase {
       originUpBytes: network.originTraffic().upBytes - this.#originBefore.upBytes,
       sites: sites.map((site) => ({
         site: site.id,
+        bps: site.uplink.bandwidthDown,
         ...this.#since(site.id),
         factor: this.#uniqueBytes === 0 ? 0 : round(this.#since(site.id).downBytes / this.#uniqueBytes),
         lastS: seconds(Math.max(...times.filter((time) => time.site === site.id).map(({ at }) => at))),

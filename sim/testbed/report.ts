@@ -53,11 +53,26 @@ function phaseLines(phase: PhaseResult): string[] {
   const since = lastS === undefined || firstReadyS === undefined ? undefined : lastS - firstReadyS
   return [
     `${name}: ${done ? 'done' : `NOT DONE, lacking ${lacking.join(' ')}`}; ${uniqueBytes} bytes, bound ${boundS.toFixed(2)} s; ready ${text(firstReadyS)}-${text(lastReadyS)} s; prepared ${text(firstS)}-${text(lastS)} s = ${ratio(lastS, boundS)} of the bound, ${ratio(since, boundS)} from the first ready${copies}; cores ${Math.round(coresIdle * 100)} % idle`,
-    ...sites.flatMap(({ site, downBytes, upBytes, factor, lastS: last, series }) => [
+    ...sites.flatMap(({ site, bps, downBytes, upBytes, factor, lastS: last, series }) => [
       `  ${site}: line down ${downBytes} B = ${factor.toFixed(4)}, up ${upBytes} B, last ${text(last)} s`,
+      `    line ${useText(series, downBytes, bps)}`,
       `    kB each half second: ${series.map((bytes) => Math.round(bytes / 1000)).join(' ')}`,
     ]),
   ]
+}
+
+/** Where the time of a line goes: until it carries something, how full it is then, and when it is quiet again. */
+function useText(series: readonly number[], downBytes: number, bps: number): string {
+  let [sum, first, end] = [0, 0, 0]
+  for (const [index, bytes] of series.entries()) {
+    if (sum < downBytes * 0.02) first = index
+    if (sum < downBytes * 0.995) end = index + 1
+    sum += bytes
+  }
+  const between = series.slice(first + 1, end - 1)
+  const full = (bps / 8) * 0.5 * Math.max(1, between.length)
+  const use = between.reduce((total, bytes) => total + bytes, 0) / full
+  return `in use from ${(first / 2).toFixed(1)} s to ${(end / 2).toFixed(1)} s, ${(use * 100).toFixed(0)} % full between`
 }
 
 const mib = (bytes: number): string => (bytes / 1_048_576).toFixed(0)

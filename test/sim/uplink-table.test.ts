@@ -4,7 +4,7 @@ import type { RunResult } from '#sim/testbed/run.ts'
 
 /** A run of one phase: bytes over the line for a thousand that were lacking, and when the last client had them; the bound is 10 s. */
 function run(downBytes: number, lastS: number | undefined, lacking: readonly string[] = []): RunResult {
-  const site = { site: 'lyon', downBytes, upBytes: 0, factor: downBytes / 1000, lastS, series: [] }
+  const site = { site: 'lyon', bps: 8e6, downBytes, upBytes: 0, factor: downBytes / 1000, lastS, series: [] }
   const phase = {
     name: 'start',
     done: lacking.length === 0,
