@@ -147,7 +147,8 @@ const verbs: readonly Verb[] = [
   {
     name: 'why',
     summary: 'the ledger: where each byte on the line went',
-    example: 'grapevine why',
+    options: [new Option('--content <digest>', 'one content alone; the beginning of its digest is enough')],
+    example: 'grapevine why --content 3f2a',
     load: () => import('./commands/why.ts'),
   },
   {

@@ -4,6 +4,7 @@ import { diagnose } from './doctor.ts'
 import { publish } from './publish.ts'
 import type { Session } from './session.ts'
 import { createToken, listTokens } from './token-desk.ts'
+import { why } from './why.ts'
 
 export type CommandName = 'status' | 'fleet' | 'why' | 'publish' | 'token-create' | 'token-list' | 'apply' | 'doctor'
 
@@ -16,7 +17,7 @@ export type Carried = (
 export const commands: Readonly<Record<CommandName, Carried>> = {
   status: (session) => session.status(),
   fleet: (session) => Promise.resolve(session.fleet()),
-  why: (session) => Promise.resolve(session.why()),
+  why,
   publish,
   'token-create': createToken,
   'token-list': listTokens,

@@ -26,13 +26,15 @@ export interface DaemonInit {
 
 /** The timestamp is signed anew this often, so that silence can be told from "nothing new" (trust.md §5). */
 const heartbeatMs = 15 * 60_000
+/** What the ledger counted since is lost where the machine loses power. */
+const ledgerMs = 60_000
 
 export class Daemon {
   readonly #session: Session
   readonly #mesh: Mesh
   readonly #alarm: Alarm
   readonly #control: ControlServer
-  readonly #pulse: NodeJS.Timeout | undefined
+  readonly #pulses: readonly (NodeJS.Timeout | undefined)[]
   /** Resolves with our own mistake, if one happens: the process must end. */
   readonly failed: Promise<unknown>
 
@@ -41,14 +43,14 @@ export class Daemon {
     mesh: Mesh
     alarm: Alarm
     control: ControlServer
-    pulse: NodeJS.Timeout | undefined
+    pulses: readonly (NodeJS.Timeout | undefined)[]
     failed: Promise<unknown>
   }) {
     this.#session = parts.session
     this.#mesh = parts.mesh
     this.#alarm = parts.alarm
     this.#control = parts.control
-    this.#pulse = parts.pulse
+    this.#pulses = parts.pulses
     this.failed = parts.failed
   }
 
@@ -75,8 +77,8 @@ export class Daemon {
       )
       session.feed({ type: 'started', addresses: mesh.addresses(), bootstrap: (bootstrap ?? []) as Address[] })
       findFacts(session).catch(fail)
-      const pulse = heartbeatOf(session)
-      return new Daemon({ session, mesh, alarm, control, pulse, failed })
+      const pulses = [heartbeatOf(session), ledgerPulse(session, log)]
+      return new Daemon({ session, mesh, alarm, control, pulses, failed })
     } catch (error) {
       alarm.stop()
       await session.close()
@@ -94,7 +96,7 @@ export class Daemon {
 
   /** Ends cleanly, in well under 5 s: engines are killed, what was begun on disk is finished. */
   async stop(): Promise<void> {
-    clearInterval(this.#pulse)
+    for (const pulse of this.#pulses) clearInterval(pulse)
     this.#session.feed({ type: 'stopping' })
     await this.#control.close()
     await this.#mesh.stop()
@@ -144,4 +146,11 @@ function heartbeatOf(session: Session): NodeJS.Timeout | undefined {
     session.feed({ type: 'metadata', pack })
   }
   return setInterval(beat, heartbeatMs).unref()
+}
+
+/** Keeps the ledger now and then, where anything was entered. */
+function ledgerPulse(session: Session, log: Log): NodeJS.Timeout {
+  const save = (): void =>
+    void session.ledgerBook.save().catch((error: unknown) => log.warn('ledger.unsaved', { error }))
+  return setInterval(save, ledgerMs).unref()
 }

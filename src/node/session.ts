@@ -4,14 +4,11 @@
  */
 import { join } from 'node:path'
 import { textOf } from '#base/bytes.ts'
-import type { Digest } from '#base/digest.ts'
 import { Misconfigured, Refused } from '#base/errors.ts'
 import { silentLog, type Log } from '#base/log.ts'
 import { Random } from '#base/random.ts'
 import { durationOf } from '#base/time.ts'
 import { Journal, type JournalEntry } from '#agent/journal.ts'
-import type { ContentRef } from '#content/content-ref.ts'
-import { manifestBytesMax, parseManifest } from '#content/manifest.ts'
 import { readIfThere } from '#disk/atomic.ts'
 import { FileStore } from '#disk/file-store.ts'
 import { Home } from '#disk/home.ts'
@@ -36,14 +33,8 @@ import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
 import { enginesOf } from './engine-set.ts'
 import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
-import {
-  fleetDocument,
-  statusDocument,
-  whyDocument,
-  type FleetDocument,
-  type StatusDocument,
-  type WhyDocument,
-} from './status.ts'
+import { LedgerBook } from './ledger-book.ts'
+import { fleetDocument, statusDocument, type FleetDocument, type StatusDocument } from './status.ts'
 import { Workshop } from './workshop.ts'
 
 /** LAN discovery on one interface. */
@@ -65,6 +56,7 @@ interface Parts {
   readonly store: FileStore
   readonly outbox: Outbox
   readonly member: Member
+  readonly ledgerBook: LedgerBook
   readonly origin: OriginPart | undefined
   readonly keepers: Keepers
   readonly log: Log
@@ -77,6 +69,7 @@ export class Session {
   readonly store: FileStore
   readonly outbox: Outbox
   readonly member: Member
+  readonly ledgerBook: LedgerBook
   readonly effects: Effects
   readonly workshop: Workshop
   readonly log: Log
@@ -97,6 +90,7 @@ export class Session {
     this.store = store
     this.outbox = outbox
     this.member = member
+    this.ledgerBook = parts.ledgerBook
     this.log = log
     this.#origin = origin
     this.workshop = new Workshop({
@@ -212,25 +206,13 @@ export class Session {
     return fleetDocument(this.member)
   }
 
-  /** Contents are named by their bundle where its manifest is here. */
-  async why(): Promise<WhyDocument> {
-    const names = new Map<Digest, string>()
-    for (const bundle of this.member.protocol.self.set.bundles()) {
-      const { digest } = bundle.manifest
-      names.set(digest, `${bundle.name} (manifest)`)
-      const bytes = await this.store.readWhole(digest, manifestBytesMax)
-      const name = (ref: ContentRef, what: string): void => {
-        names.set(ref.digest, what)
-        if (ref.list) name(ref.list, `${bundle.name} (chunk list)`)
-      }
-      for (const ref of bytes ? parseManifest(bytes).contents : []) name(ref, bundle.name)
-    }
-    return whyDocument(this.member, (content) => names.get(content))
-  }
-
   async close(): Promise<void> {
     await this.effects.drain()
-    await this.home.close()
+    try {
+      await this.ledgerBook.save()
+    } finally {
+      await this.home.close()
+    }
   }
 }
 
@@ -274,7 +256,9 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
     saveDevice: (device) => home.index.putNote(`device/${device.peer}`, device),
     appendJournal: (entry: JournalEntry) => journalFile.append(entry),
   }
-  return { home, config, identity, store, outbox, member, origin: repository && { repository }, keepers, log }
+  const ledgerBook = await LedgerBook.open({ index: home.index, store, protocol: member.protocol, now: realTime() })
+  const origin = repository && { repository }
+  return { home, config, identity, store, outbox, member, ledgerBook, origin, keepers, log }
 }
 
 async function trustOf(home: Home, { facts }: Identity): Promise<TrustedSet> {

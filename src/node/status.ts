@@ -1,6 +1,5 @@
 /** The state of a member as documents for the CLI, for scripts and for monitoring (docs/operate.md): built from the machine, never kept. */
 import { toTimestamp, type Instant } from '#base/time.ts'
-import type { Digest } from '#base/digest.ts'
 import type { BundleReport, BundleState } from '#facts/report.ts'
 import type { Finding } from '#facts/finding.ts'
 import type { Member } from '#member/member.ts'
@@ -71,18 +70,6 @@ export interface FleetDocument {
   }[]
 }
 
-export interface WhyDocument extends TrafficDocument {
-  readonly controlBytes: number
-  readonly duplicateBytes: number
-  readonly contents: readonly {
-    readonly content: Digest
-    readonly bundle: string | null
-    readonly downBytes: number
-    readonly upBytes: number
-    readonly duplicateBytes: number
-  }[]
-}
-
 export interface StatusOf {
   readonly member: Member
   readonly running: boolean
@@ -107,8 +94,8 @@ export function statusDocument({
   const { protocol, agent } = member
   const { membership, peer, set } = protocol.self
   const complete = held.filter((holding) => holding.complete).length
-  const neededBytes = neededBytesOf(protocol)
-  const { wan, lan, duplicateBytes, controlBytes } = protocol.ledger
+  const { neededBytes, ledger } = protocol
+  const { wan, lan, duplicateBytes, controlBytes } = ledger
   return {
     peerId: peer,
     name: membership.name,
@@ -143,20 +130,16 @@ export function statusDocument({
       neededBytes,
       duplicateBytes,
       controlBytes,
-      factor: neededBytes === 0 || !running ? null : Number((wan.downBytes / neededBytes).toFixed(4)),
+      factor: running ? factorOf(wan.downBytes, neededBytes) : null,
     },
     lan: { ...lan },
     outbox,
   }
 }
 
-/** What a member had to learn, however it came (protocol.md §7). The origin made all that it has. */
-function neededBytesOf({ self, exchange, metadataBytes }: Member['protocol']): number {
-  if (self.membership.role === 'origin') return 0
-  let bytes = metadataBytes
-  for (const content of exchange.contents()) bytes += content.ref.length
-  return bytes
-}
+/** Bytes down for every byte needed, to four places; null where nothing was needed. */
+export const factorOf = (downBytes: number, neededBytes: number): number | null =>
+  neededBytes === 0 ? null : Number((downBytes / neededBytes).toFixed(4))
 
 export function fleetDocument(member: Member): FleetDocument {
   return {
@@ -175,16 +158,5 @@ export function fleetDocument(member: Member): FleetDocument {
       bundles: device.bundles,
       drift: device.drift,
     })),
-  }
-}
-
-/** `bundleOf` names the bundle that a content belongs to, where it is known. */
-export function whyDocument(member: Member, bundleOf: (content: Digest) => string | undefined): WhyDocument {
-  const { ledger } = member.protocol
-  return {
-    ...ledger.wan,
-    controlBytes: ledger.controlBytes,
-    duplicateBytes: ledger.duplicateBytes,
-    contents: ledger.entries().map((entry) => ({ ...entry, bundle: bundleOf(entry.content) ?? null })),
   }
 }

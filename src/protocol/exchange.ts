@@ -202,7 +202,9 @@ export class Exchange {
     if (!fetch) return undefined
     const { content } = fetch
     this.#asking.arrived(turn.now, fetch, index, bytes)
-    this.#ledger.chunk(fetch.outside, 'down', content.ref.digest, bytes, verdict === 'already' || verdict === 'wrong')
+    const peer = this.#neighbours.get(fetch.link)?.peer
+    const reason = verdict === 'stored' ? undefined : verdict
+    this.#ledger.chunk(fetch.outside, 'down', content.ref.digest, bytes, { peer, reason })
     // Let go while it was on its way.
     if (this.#contents.get(content.ref.digest) !== content) return undefined
     if (verdict === 'wrong') {

@@ -159,6 +159,11 @@ export const reportFlightMs = 5_000
 export const reportBatchBytes = 131_072
 export const reportsPerMessageMax = 128
 
+/** 1,000 contents in the ledger, with 8 peers each: less than 1 MiB of memory; older ones are summed. 256 peers is a large fleet's sites. */
+export const ledgerContentsMax = 1_000
+export const peersPerContentMax = 8
+export const ledgerPeersMax = 256
+
 assert(settleMsMin < settleMsMax, 'the settle time has a range')
 assert(wanCreditBytesMin < wanCreditBytesMax, 'the credit on a line has a range')
 assert(leaseWordMs * 2 < leaseMsMin, 'a lease outlives a lost renewal')

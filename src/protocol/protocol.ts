@@ -118,9 +118,9 @@ export class Protocol {
     return this.#exchange
   }
 
-  /** Bytes of signed metadata that this member had to learn. */
-  get metadataBytes(): number {
-    return this.#head.neededBytes
+  /** Bytes that this member had to learn, however they came: chunks and signed metadata (protocol.md §7). */
+  get neededBytes(): number {
+    return this.ledger.neededBytes + this.#head.neededBytes
   }
 
   get reportsWaiting(): number {
@@ -164,7 +164,7 @@ export class Protocol {
         return
       }
       case 'served':
-        return this.ledger.chunk(this.#isOutside(input.link), 'up', input.content, input.bytes)
+        return this.ledger.served(this.neighbours.get(input.link), input.content, input.bytes)
       case 'opened':
         return this.#exchange.opened(turn, input.content, input.chunks, input.have)
       case 'open-failed':
@@ -233,11 +233,12 @@ export class Protocol {
   }
 
   #gossip(turn: Turn, link: LinkId, bytes: Uint8Array): void {
-    const phase = this.neighbours.get(link)?.phase
+    const carrier = this.neighbours.get(link)
     // Whoever has not proved itself is not worth a signature check.
-    if (phase !== 'verified' && phase !== 'established') return turn.out({ type: 'verdict', verdict: 'ignore' })
+    if (carrier?.phase !== 'verified' && carrier?.phase !== 'established')
+      return turn.out({ type: 'verdict', verdict: 'ignore' })
+    this.ledger.gossip(carrier, 'down', bytes)
     const neighbour = this.neighbours.established(link)
-    this.ledger.control(this.#isOutside(link), 'down', bytes.byteLength)
     const verdict = this.#head.gossip(turn, neighbour, bytes)
     if (verdict === 'accept') this.#metadataChanged(turn, 'young')
     if (verdict === 'reject' && neighbour) this.#admission.strike(turn, neighbour, 'GOSSIP_REFUSED')
@@ -247,7 +248,7 @@ export class Protocol {
   #message(turn: Turn, link: LinkId, bytes: Uint8Array): void {
     const neighbour = this.neighbours.get(link)
     if (!neighbour || neighbour.phase === 'closing') return
-    this.ledger.message(neighbour, 'down', bytes.byteLength)
+    this.ledger.message(neighbour, 'down', bytes)
     let message: Message
     try {
       message = decodeMessage(bytes)
@@ -373,11 +374,6 @@ export class Protocol {
       turn.out({ type: 'log', level: 'info', event: 'link.down', fields: { peer: neighbour.peer } })
   }
 
-  #isOutside(link: LinkId): boolean {
-    const neighbour = this.neighbours.get(link)
-    return neighbour?.membership !== undefined && !neighbour.inside
-  }
-
   #dismissAll(turn: Turn): void {
     for (const neighbour of this.neighbours.all()) dismiss(turn, neighbour, 'STOPPING')
   }
@@ -392,12 +388,10 @@ export class Protocol {
     if (effect.type === 'send') {
       const receiver = this.neighbours.get(effect.link)
       if (!receiver || receiver.phase === 'closing') return
-      this.ledger.message(receiver, 'up', effect.bytes.byteLength)
+      this.ledger.message(receiver, 'up', effect.bytes)
     }
-    if (effect.type === 'gossip') {
-      const outside = this.neighbours.list('outside').length
-      if (outside > 0) this.ledger.control(true, 'up', effect.bytes.byteLength * outside)
-    }
+    if (effect.type === 'gossip')
+      for (const neighbour of this.neighbours.list('outside')) this.ledger.gossip(neighbour, 'up', effect.bytes)
     out(effect)
   }
 }

@@ -4,7 +4,7 @@
  */
 import { decode, encode } from 'cborg'
 import type { Digest } from '#base/digest.ts'
-import { fromHex, toHex } from '#base/bytes.ts'
+import { fromHex, textOf, toHex } from '#base/bytes.ts'
 import { Refused, messageOf } from '#base/errors.ts'
 import { bytesAt, fieldsAt, listAt, onlyKeys, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import type { PeerId } from '#trust/peer-id.ts'
@@ -150,6 +150,17 @@ export function decodeMessage(bytes: Uint8Array): Message {
   } catch (error) {
     throw new Refused('MESSAGE_INVALID', { message: `A message was not understood: ${messageOf(error)}`, cause: error })
   }
+}
+
+/**
+ * What an encoded message is called, without decoding it: `t` is its shortest member name, so deterministic CBOR puts it first. Undefined
+ * where the bytes are spelled otherwise.
+ */
+export function nameOf(bytes: Uint8Array): string | undefined {
+  const [map = 0, key, t, head = 0] = bytes
+  const length = head - 0x60
+  if (map >> 5 !== 5 || key !== 0x61 || t !== 0x74 || length < 1 || length > 16) return undefined
+  return textOf(bytes.subarray(4, 4 + length))
 }
 
 const rawDigest = (digest: Digest): Uint8Array => fromHex(digest) ?? new Uint8Array()

@@ -1,37 +1,111 @@
+import * as fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { utf8 } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
-import { Ledger } from '#protocol/ledger.ts'
+import type { DuplicateReason } from '#protocol/account.ts'
+import { Ledger, type LedgerState } from '#protocol/ledger.ts'
 import type { LinkId } from '#protocol/link.ts'
+import { ledgerContentsMax, peersPerContentMax } from '#protocol/params.ts'
 import { encodeMessage } from '#protocol/wire.ts'
 import { announced, addressOf, of, Site, Stage } from '../support/site.ts'
 
 const content = sha256(utf8('content'))
 
+/** What every account of the ledger says, summed. */
+function sumOf(ledger: Ledger): { downBytes: number; upBytes: number } {
+  const accounts = [...Object.values(ledger.control), ledger.older, ...ledger.entries().map((entry) => entry[1])]
+  return {
+    downBytes: accounts.reduce((sum, { downBytes }) => sum + downBytes, 0),
+    upBytes: accounts.reduce((sum, { upBytes }) => sum + upBytes, 0),
+  }
+}
+
 describe('the ledger', () => {
-  it('counts what crosses the line by content and direction, and chunks inside the site only as a sum', () => {
+  it('counts what crosses the line by content, direction and peer, and chunks inside the site only as a sum', () => {
     const ledger = new Ledger()
-    ledger.chunk(true, 'down', content, 100)
-    ledger.chunk(true, 'up', content, 7)
-    ledger.chunk(false, 'down', content, 50)
-    expect(ledger.entries()).toEqual([{ content, downBytes: 100, upBytes: 7, duplicateBytes: 0 }])
+    ledger.chunk(true, 'down', content, 100, { peer: 'origin' })
+    ledger.chunk(true, 'up', content, 7, { peer: 'far' })
+    ledger.chunk(false, 'down', content, 50, { peer: 'near' })
+    const [[digest, account] = [], ...others] = ledger.entries()
+    expect([digest, account?.downBytes, account?.upBytes, others]).toEqual([content, 100, 7, []])
+    expect([...(account?.peers ?? [])]).toEqual([
+      ['origin', { downBytes: 100, upBytes: 0, duplicateBytes: 0 }],
+      ['far', { downBytes: 0, upBytes: 7, duplicateBytes: 0 }],
+    ])
     expect([ledger.wan, ledger.lan]).toEqual([
       { downBytes: 100, upBytes: 7 },
       { downBytes: 50, upBytes: 0 },
     ])
   })
 
-  it('counts a chunk that was here already, or was wrong, as come and as duplicate', () => {
+  it('counts what came in vain as come, with the reason and the peer, and not as needed', () => {
     const ledger = new Ledger()
-    ledger.chunk(true, 'down', content, 100, true)
-    expect([ledger.wan.downBytes, ledger.duplicateBytes, ledger.entries()[0]?.duplicateBytes]).toEqual([100, 100, 100])
+    ledger.chunk(true, 'down', content, 100, { peer: 'origin' })
+    ledger.chunk(true, 'down', content, 30, { peer: 'origin', reason: 'already' })
+    ledger.chunk(true, 'down', content, 5, { peer: 'far', reason: 'wrong' })
+    ledger.chunk(false, 'down', content, 9, { reason: 'race' })
+    expect([ledger.wan.downBytes, ledger.duplicateBytes, ledger.neededBytes]).toEqual([135, 35, 100])
+    const account = ledger.entries()[0]?.[1]
+    expect(account?.duplicates).toEqual({ already: 30, wrong: 5 })
+    expect(account?.peers.get('origin')?.duplicateBytes).toBe(30)
   })
 
-  it('counts control messages on the line beside the chunks', () => {
+  it('beyond its limits sums older contents, and further peers, so that nothing is lost', () => {
     const ledger = new Ledger()
-    ledger.control(true, 'up', 30)
-    ledger.control(false, 'up', 40)
-    expect([ledger.wan.upBytes, ledger.lan.upBytes, ledger.controlBytes]).toEqual([30, 40, 30])
+    for (let number = 0; number < ledgerContentsMax + 5; number++) {
+      ledger.chunk(true, 'down', sha256(utf8(`content ${number}`)), 10, { peer: `peer ${number}`, reason: 'race' })
+      // The first one has traffic again and again, so it stays.
+      ledger.chunk(true, 'down', sha256(utf8('content 0')), 1, { peer: `peer ${number}` })
+    }
+    expect(ledger.entries()).toHaveLength(ledgerContentsMax)
+    expect([ledger.olderContents, ledger.older.downBytes, ledger.older.duplicates]).toEqual([5, 50, { race: 50 }])
+    const first = ledger.entries().at(-1)?.[1]
+    expect(first?.peers.size).toBe(peersPerContentMax)
+    expect(first?.others.downBytes).toBe(ledgerContentsMax + 5 - peersPerContentMax)
+    expect(sumOf(ledger)).toEqual(ledger.wan)
+  })
+
+  it('whatever is entered, its lines add up to what crossed the line, also after a restart', () => {
+    const entry = fc.record({
+      outside: fc.boolean(),
+      direction: fc.constantFrom('down', 'up'),
+      content: fc.nat(30).map((number) => sha256(utf8(String(number)))),
+      bytes: fc.nat(100_000),
+      peer: fc.option(fc.nat(20).map(String), { nil: undefined }),
+      reason: fc.option(fc.constantFrom<DuplicateReason>('already', 'wrong', 'race', 'endgame'), { nil: undefined }),
+    })
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 200 }), fc.nat(200), (entries, restartAt) => {
+        let ledger = new Ledger()
+        const wan = { downBytes: 0, upBytes: 0 }
+        for (const [at, { outside, direction, content, bytes, peer, reason }] of entries.entries()) {
+          if (at === restartAt) {
+            const before: LedgerState = JSON.parse(JSON.stringify(ledger.state()))
+            ledger = new Ledger()
+            ledger.restore(before)
+          }
+          ledger.chunk(outside, direction, content, bytes, { peer, reason: direction === 'down' ? reason : undefined })
+          if (outside) wan[direction === 'down' ? 'downBytes' : 'upBytes'] += bytes
+        }
+        expect([ledger.wan, sumOf(ledger)]).toEqual([wan, wan])
+        for (const [, account] of ledger.entries()) {
+          const shares = [...account.peers.values(), account.others]
+          expect(shares.reduce((sum, share) => sum + share.downBytes, 0)).toBe(account.downBytes)
+          expect(shares.reduce((sum, share) => sum + share.duplicateBytes, 0)).toBe(account.duplicateBytes)
+        }
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it('after a restart goes on where it was', () => {
+    const ledger = new Ledger()
+    ledger.chunk(true, 'down', content, 100, { peer: 'origin', reason: 'endgame' })
+    ledger.chunk(false, 'down', content, 3)
+    const next = new Ledger()
+    next.restore(JSON.parse(JSON.stringify(ledger.state())))
+    expect(next.state()).toEqual(ledger.state())
+    expect([next.wan, next.lan]).toEqual([ledger.wan, ledger.lan])
   })
 })
 
@@ -73,6 +147,19 @@ describe('what a member enters', () => {
     const bytes = announced(site.heartbeat())
     stage.feed({ type: 'gossip', link: outside, bytes })
     expect(stage.member.protocol.ledger.wan.downBytes - before).toBe(bytes.byteLength)
+  })
+
+  it('is told by what it is for, and by whom', () => {
+    const outside = stage.meet(site.origin, { direction: 'out', address: addressOf(200) })
+    stage.say(outside, { t: 'want', contents: [content] })
+    const { control, peers } = stage.member.protocol.ledger
+    const want = encodeMessage({ t: 'want', contents: [content] }).byteLength
+    expect(control['want-have'].downBytes).toBe(want)
+    expect(control['want-have'].peers.get(site.origin.peer)?.downBytes).toBe(want)
+    expect(control.hello.upBytes).toBe(saidBytes(outside))
+    expect(peers.get(site.origin.peer)).toEqual({ name: 'origin', site: 'origin' })
+    stage.feed({ type: 'gossip', link: outside, bytes: new Uint8Array(77) })
+    expect([control.gossip.downBytes, control.other.downBytes]).toEqual([77, 0])
   })
 
   it('is a receipt too, which the origin sends', () => {
