@@ -141,6 +141,17 @@ export class Agent {
     return this.#applicable().map((held) => held.status())
   }
 
+  /** How far the bundles are that are to be here by now, for this device or for its neighbours; not those that wait for `prepare.ahead`. */
+  readiness(): { bundles: number; prepared: number; failed: number; unsized: number } {
+    const due = [...this.#held.values()].filter((held) => held.content !== 'ahead' || held.prepared)
+    return {
+      bundles: due.length,
+      prepared: due.filter((held) => held.isReady).length,
+      failed: due.filter((held) => held.state === 'failed' && !held.isReady).length,
+      unsized: due.filter((held) => held.content === 'manifest' && !held.isReady).length,
+    }
+  }
+
   get findings(): readonly Finding[] {
     return this.#findings
   }

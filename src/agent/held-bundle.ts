@@ -120,6 +120,11 @@ export class HeldBundle {
     return true
   }
 
+  /** Nothing of it has to be fetched or done before its window; a bundle that is only held is never prepared. */
+  get isReady(): boolean {
+    return this.prepared || (this.purpose === 'hold' && this.content === 'complete')
+  }
+
   get #mayRetry(): boolean {
     return this.content === 'complete' && (this.state === 'failed' || this.state === 'blocked')
   }

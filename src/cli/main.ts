@@ -145,6 +145,12 @@ const verbs: readonly Verb[] = [
     load: () => import('./commands/fleet.ts'),
   },
   {
+    name: 'site',
+    summary: 'is this site ready for its next window; what is missing, until when',
+    example: 'grapevine site',
+    load: () => import('./commands/site.ts'),
+  },
+  {
     name: 'why',
     summary: 'the ledger: where each byte on the line went',
     options: [new Option('--content <digest>', 'one content alone; the beginning of its digest is enough')],

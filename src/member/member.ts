@@ -52,8 +52,9 @@ export class Member {
   #isHandling = false
 
   constructor(init: MemberInit) {
-    this.protocol = new Protocol(init.protocol)
-    this.agent = init.agent && new Agent(init.agent)
+    const agent = init.agent && new Agent(init.agent)
+    this.agent = agent
+    this.protocol = new Protocol({ ...init.protocol, ...(agent && { readiness: () => agent.readiness() }) })
     this.intake = init.intake
   }
 
@@ -82,6 +83,7 @@ export class Member {
     }
     // A notice may lead to new wants, and those to new notices: contents that are here already.
     for (let notice = notices.shift(); notice; notice = notices.shift()) this.#notice(notice, now, out, notices)
+    this.protocol.tellProgress({ now, out, notify: () => {} })
   }
 
   #notice(notice: ProtocolNotice, now: Instant, out: (effect: MemberEffect) => void, notices: ProtocolNotice[]): void {

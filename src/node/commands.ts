@@ -3,10 +3,11 @@ import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
 import { publish } from './publish.ts'
 import type { Session } from './session.ts'
+import { site } from './site.ts'
 import { createToken, listTokens } from './token-desk.ts'
 import { why } from './why.ts'
 
-export type CommandName = 'status' | 'fleet' | 'why' | 'publish' | 'token-create' | 'token-list' | 'apply' | 'doctor'
+export type CommandName = 'status' | 'fleet' | 'why' | 'site' | 'publish' | 'token-create' | 'token-list' | 'apply' | 'doctor'
 
 export type Carried = (
   session: Session,
@@ -18,6 +19,7 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   status: (session) => session.status(),
   fleet: (session) => Promise.resolve(session.fleet()),
   why,
+  site,
   publish,
   'token-create': createToken,
   'token-list': listTokens,

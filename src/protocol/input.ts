@@ -46,6 +46,8 @@ export type ProtocolInput =
   | { readonly type: 'spooled'; readonly name: Digest; readonly bytes: number }
   /** A `bytes-of-report` effect was carried out. */
   | { readonly type: 'report-read'; readonly link: LinkId; readonly sealed: readonly Uint8Array[] }
+  /** Somebody at the machine asks how the site is: neighbours are asked what they know. */
+  | { readonly type: 'survey' }
   /** The time of `nextWake` has come. */
   | { readonly type: 'wake' }
   /** Says good-bye to all neighbours, so that duties pass on at once. */

@@ -164,7 +164,22 @@ export const ledgerContentsMax = 1_000
 export const peersPerContentMax = 8
 export const ledgerPeersMax = 256
 
+/** While something is missing a member looks every second how much; it costs a pass over the bitmaps of what is fetched. */
+export const progressLookMs = 1_000
+/** And tells its neighbours at most this often, while it changes; more often would add nothing that a person sees. */
+export const progressTellMs = 2_000
+/** The rate is what came in the last 20 s: shorter jumps with every burst, longer is slow to see that the line slowed down. */
+export const rateWindowMs = 20_000
+/** The first second of a transfer is left out of its rate. */
+export const rateRampMs = 1_000
+/** What a member says of others, on a question; as many as it may have neighbours. Questions of one neighbour are answered this often. */
+export const surveyMs = 1_000
+/** Members of the site that are remembered with their last word, and for how long once they are gone. */
+export const progressKnownMax = 1_000
+export const progressKeptMs = 3_600_000
+
 assert(settleMsMin < settleMsMax, 'the settle time has a range')
+assert(progressLookMs <= progressTellMs, 'what is told was looked at')
 assert(wanCreditBytesMin < wanCreditBytesMax, 'the credit on a line has a range')
 assert(leaseWordMs * 2 < leaseMsMin, 'a lease outlives a lost renewal')
 assert(hungerMs < dutyMs, 'silence is noticed in time')

@@ -30,6 +30,7 @@ import {
   type Turn,
 } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
+import { Progress, type Readiness } from './progress.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
 import { Roster } from './roster.ts'
@@ -41,12 +42,15 @@ export interface ProtocolInit {
   /** Addresses known from the token, the configuration and earlier runs. */
   readonly known: readonly KnownAddress[]
   readonly now: Instant
+  /** How far this member is with its bundles; absent where there is none that it is to have. */
+  readonly readiness?: () => Readiness
 }
 
 export class Protocol {
   readonly self: Self
   readonly neighbours = new Neighbours()
   readonly ledger = new Ledger()
+  readonly progress: Progress
   readonly #admission: Admission
   readonly #head: Head
   readonly #reconcile: Reconcile
@@ -59,7 +63,7 @@ export class Protocol {
   #carries = false
   #phase: 'new' | 'running' | 'stopped' = 'new'
 
-  constructor({ self, known, now }: ProtocolInit) {
+  constructor({ self, known, now, readiness }: ProtocolInit) {
     this.self = self
     this.#admission = new Admission(self, this.neighbours)
     this.#head = new Head(self)
@@ -68,6 +72,8 @@ export class Protocol {
     this.#uplink = new Uplink(self, this.neighbours)
     this.#exchange = new Exchange(self, this.neighbours, this.#uplink, this.ledger)
     this.#reports = new Reports(self, this.neighbours)
+    const { neighbours } = this
+    this.progress = new Progress({ self, neighbours, exchange: this.#exchange, uplink: this.#uplink, readiness })
   }
 
   handle(
@@ -90,6 +96,11 @@ export class Protocol {
     this.#exchange.unwant(this.#counted(turn), digest)
   }
 
+  /** Tells the site how far we are, where that changed; called when an input is done with, by the agent too. */
+  tellProgress(turn: Turn): void {
+    if (this.#phase === 'running') this.progress.settle(this.#counted(turn))
+  }
+
   /** The origin's word on reports that arrived, back the way they came. */
   sendReceipt(turn: Turn, link: LinkId, bytes: Uint8Array): void {
     send(this.#counted(turn), link, { t: 'receipt', bytes })
@@ -105,6 +116,7 @@ export class Protocol {
       this.#uplink.nextWake(),
       this.#exchange.nextWake(),
       this.#reports.nextWake(),
+      this.progress.nextWake(),
     )
   }
 
@@ -186,6 +198,8 @@ export class Protocol {
         return this.#reports.spooled(turn, input.name, input.bytes)
       case 'report-read':
         return this.#reports.read(turn, input.link, input.sealed)
+      case 'survey':
+        return this.progress.survey(turn)
       case 'wake':
         return this.#wake(turn)
       case 'stopping':
@@ -316,6 +330,8 @@ export class Protocol {
         return this.#reports.arrived(turn, neighbour, message.sealed)
       case 'receipt':
         return this.#receipt(turn, message.bytes)
+      case 'progress':
+        return this.progress.heard(turn, neighbour, message)
       default:
         return unreachable(message)
     }
@@ -368,6 +384,7 @@ export class Protocol {
     this.#head.forget(link)
     this.#exchange.down(link)
     this.#uplink.down(link)
+    this.progress.down(turn.now, neighbour)
     this.#roster.down(turn, neighbour)
     this.#reports.routesChanged(turn)
     if (neighbour.phase === 'established')

@@ -13,6 +13,7 @@ import type { Versions } from '#trust/metadata-pack.ts'
 import { sealedBytesMax } from '#trust/seal.ts'
 import type { ActingMember } from './acting.ts'
 import type { Address } from './link.ts'
+import { progressRowAt, toldRowAt, type ProgressRow, type ToldRow } from './progress-row.ts'
 import {
   actingHopsMax,
   actingToldMax,
@@ -25,6 +26,7 @@ import {
   reportsPerMessageMax,
   rosterMax,
   runsPerMessageMax,
+  siteLinksMax,
 } from './params.ts'
 
 /** Greets: who I am, what I have, where I listen. The first message on a link, each way (protocol.md §1). */
@@ -118,6 +120,15 @@ export interface Receipt {
   readonly t: 'receipt'
   readonly bytes: Uint8Array
 }
+/** How far I am with what is meant for me (protocol.md §5.8). Only inside a site. */
+export interface ProgressMessage {
+  readonly t: 'progress'
+  readonly row: ProgressRow
+  /** Tell me what you know of the others. */
+  readonly ask: boolean
+  /** What others said to me: the answer to an ask. */
+  readonly others: readonly ToldRow[]
+}
 
 export type Message =
   | Hello
@@ -134,6 +145,7 @@ export type Message =
   | Lease
   | Reports
   | Receipt
+  | ProgressMessage
 
 const membershipBytesMax = 2_048
 
@@ -248,6 +260,14 @@ function fromWire(fields: Fields): Message {
     case 'receipt':
       onlyKeys(fields, t, ['t', 'bytes'])
       return { t, bytes: bytesAt(own(fields, 'bytes'), 'bytes', 1, messageBytesMax) }
+    case 'progress':
+      onlyKeys(fields, t, ['t', 'row', 'ask', 'others'])
+      return {
+        t,
+        row: progressRowAt(own(fields, 'row')),
+        ask: flagAt(own(fields, 'ask'), 'ask'),
+        others: listAt(own(fields, 'others'), 'others', siteLinksMax).map(toldRowAt),
+      }
     default:
       throw new RangeError(`no message is called ${JSON.stringify(t)}`)
   }

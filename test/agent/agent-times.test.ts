@@ -17,6 +17,7 @@ import {
   of,
   bundle,
   digestOf,
+  manifests,
   publish,
   deliver,
   prepared,
@@ -281,5 +282,43 @@ describe('reports', () => {
     feed({ type: 'findings', findings: [finding] })
     expect(reports(pass(1_000)).at(-1)?.drift).toEqual([finding])
     expect(agent.findings).toEqual([finding])
+  })
+})
+
+describe('how far a device is', () => {
+  const before = { bundles: 1, prepared: 0, failed: 0, unsized: 0 }
+
+  it('is told from the manifest on, which alone says what there is to fetch', () => {
+    const web = bundle('web')
+    publish(web)
+    expect(agent.readiness()).toEqual({ ...before, unsized: 1 })
+    const { bytes } = manifests.get(digestOf(web)) ?? {}
+    feed({ type: 'complete', content: digestOf(web) })
+    feed({ type: 'manifest', content: digestOf(web), bytes })
+    expect(agent.readiness()).toEqual(before)
+    deliver(web)
+    feed({ type: 'prepared', name: 'web', version: 1, outcome: { type: 'failed', reason: 'disk full' } })
+    expect(agent.readiness()).toEqual({ ...before, failed: 1 })
+    pass(minute)
+    prepared('web')
+    expect(agent.readiness()).toEqual({ ...before, prepared: 1 })
+    applied('web', 1, 'failed')
+    expect(agent.readiness()).toEqual({ ...before, prepared: 1 })
+  })
+
+  it('does not count what is not to be fetched yet', () => {
+    publish(bundle('web', 1, { ...windowIn(2 * hour), aheadMs: hour }))
+    expect(agent.readiness()).toEqual({ ...before, bundles: 0 })
+    pass(hour)
+    expect(agent.readiness()).toEqual({ ...before, unsized: 1 })
+  })
+
+  it('is ready with what it holds for others as soon as all of it is here', () => {
+    restart({ role: 'relay', labels: {} }, Journal.replay([]))
+    const web = bundle('web')
+    publish(web)
+    expect(agent.readiness()).toEqual({ ...before, unsized: 1 })
+    deliver(web)
+    expect(agent.readiness()).toEqual({ ...before, prepared: 1 })
   })
 })

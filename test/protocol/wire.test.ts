@@ -5,14 +5,16 @@ import { Refused } from '#base/errors.ts'
 import { sha256 } from '#base/digest.ts'
 import { utf8 } from '#base/bytes.ts'
 import type { Address } from '#protocol/link.ts'
-import { chunksMax, messageBytesMax } from '#protocol/params.ts'
-import { decodeMessage, encodeMessage, type Message } from '#protocol/wire.ts'
+import { chunksMax, messageBytesMax, siteLinksMax } from '#protocol/params.ts'
+import { decodeMessage, encodeMessage, nameOf, type Message } from '#protocol/wire.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { sealedBytesMax } from '#trust/seal.ts'
 
 const content = sha256(utf8('content'))
 const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId
+const max = Number.MAX_SAFE_INTEGER
 const versions = { root: 1, timestamp: 4, snapshot: 3, roles: { bundles: 2, mesh: 1 } }
+const row = { release: 4, bundles: 3, prepared: 1, failed: 0, unsized: 1, missing: 1_000_000, rate: 125_000 }
 const messages: Message[] = [
   { t: 'hello', wire: 1, membership: new Uint8Array([1, 2]), versions, addresses: ['/ip4/10.0.0.1/tcp/1' as Address] },
   { t: 'ready', acting: true, reach: false },
@@ -37,6 +39,13 @@ const messages: Message[] = [
   },
   { t: 'reports', sealed: [new Uint8Array([1])] },
   { t: 'receipt', bytes: new Uint8Array([1]) },
+  { t: 'progress', row, ask: true, others: [] },
+  {
+    t: 'progress',
+    row: { ...row, line: { missing: 5, unfound: 0, rate: 9 } },
+    ask: false,
+    others: [{ peer, name: 'till-7', role: 'client', ageMs: 900, row }],
+  },
 ]
 
 const refusal = new Refused('NONE', { message: 'nothing was thrown' })
@@ -55,6 +64,31 @@ const more = (...runs: (readonly [number, number])[]): unknown => ({ t: 'more', 
 describe('messages on a control stream', () => {
   it.each(messages.map((message) => [message.t, message] as const))('a %s comes out as it went in', (_t, message) => {
     expect(decodeMessage(encodeMessage(message))).toEqual(message)
+  })
+
+  it.each(messages.map((message) => [message.t, message] as const))(
+    'a %s is named without decoding it',
+    (t, message) => {
+      expect(nameOf(encodeMessage(message))).toBe(t)
+    },
+  )
+
+  it('bytes that are no message have no name, or that of none', () => {
+    for (const value of [[], null, { a: 1, t: 'have' }, 'have']) expect(nameOf(encode(value))).toBeUndefined()
+    expect(nameOf(new Uint8Array())).toBeUndefined()
+  })
+
+  it('progress of a whole neighbourhood fits a message', () => {
+    const row = { release: max, bundles: 1, prepared: 1, failed: 1, unsized: 1, missing: max, rate: max }
+    const whole = { ...row, line: { missing: max, unfound: max, rate: max } }
+    const other = { peer, name: 'n'.repeat(63), role: 'client', ageMs: 86_400_000, row: whole } as const
+    const message: Message = {
+      t: 'progress',
+      row: whole,
+      ask: false,
+      others: Array.from({ length: siteLinksMax }, () => other),
+    }
+    expect(thrownBy(encodeMessage(message))).toBeUndefined()
   })
 
   it('whatever bytes come, nothing but a refusal is thrown', () => {
@@ -96,6 +130,23 @@ describe('messages on a control stream', () => {
     ['runs out of order', more([5, 1], [1, 1])],
     ['a run behind the last chunk that there can be', more([chunksMax, 1])],
     ['a sealed report larger than the largest', { t: 'reports', sealed: [new Uint8Array(sealedBytesMax + 1)] }],
+    [
+      'progress with less than nothing missing',
+      { t: 'progress', row: { ...row, missing: -1 }, ask: false, others: [] },
+    ],
+    [
+      'progress with a row too many',
+      { t: 'progress', row, ask: false, others: Array.from({ length: siteLinksMax + 1 }, () => ({})) },
+    ],
+    [
+      'progress of somebody whose name could move a cursor',
+      {
+        t: 'progress',
+        row,
+        ask: false,
+        others: [{ peer, name: '\u001B[2J', role: 'client', ageMs: 0, row }],
+      },
+    ],
     ['a list', []],
     ['nothing', null],
   ])('%s is refused', (_what, value) => {

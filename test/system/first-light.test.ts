@@ -2,7 +2,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { SiteDocument } from '#node/site.ts'
 import type { FleetDocument } from '#node/status.ts'
+import type { WhyDocument } from '#node/why.ts'
 import { Bench, until } from '../support/program.ts'
 import { isInstalled } from '../support/tool.ts'
 
@@ -157,6 +159,46 @@ describe('first light', () => {
       bundles: [{ prepared: true }],
     })
     await bench.ask('client', ['wait', '--state', 'prepared', '--timeout', '1s'])
+  }, 60_000)
+
+  it('site says whether all are ready, why where each byte on the line went, also after a restart', async () => {
+    await bench.origin()
+    const origin = await bench.daemon('origin')
+    await bench.member('relay', 'berlin', { role: 'relay', addresses: [origin.address] })
+    const relay = await bench.daemon('relay')
+    await bench.member('client', 'berlin', { config: scratchConfig('client') })
+    await bench.daemon('client')
+    await bench.ask('origin', ['publish', await bench.policy('banner', files())])
+    await bench.ask('client', ['wait', '--state', 'prepared', '--release', '2', '--timeout', '30s'])
+    const asked = async (home: string, ...args: string[]): Promise<Awaited<ReturnType<Bench['run']>>> =>
+      bench.run([...args, '--home', bench.path(home), '--json'])
+    const ready = await until('a site that is ready', async () => {
+      const answer = await asked('client', 'site')
+      return answer.code === 0 && answer
+    })
+    expect(ready.json).toMatchObject({ site: 'berlin', ready: true, limit: null, release: 2, window: null })
+    expect((ready.json as unknown as SiteDocument).members.map(({ name, state }) => [name, state])).toEqual([
+      ['client', 'ready'],
+      ['relay', 'ready'],
+    ])
+    const before = (await asked('relay', 'why')).json as unknown as WhyDocument
+    const lines = [...before.contents, ...before.control, before.older]
+    expect(lines.reduce((sum, line) => sum + line.downBytes, 0)).toBe(before.downBytes)
+    expect(before.contents[0]?.name).toBe('banner 1: packages/data.bin')
+    const opens = new Date(Date.now() + 7_200_000).toISOString().slice(0, 19)
+    const later = `windows: [{ start: "${opens}", duration: PT1H, zone: UTC }]\nprepare: { ahead: PT1H }\n`
+    await bench.ask('origin', ['publish', await bench.policy('banner', files(later))])
+    const waiting = await until('a site that waits', async () => {
+      const answer = await asked('client', 'site')
+      return answer.code === 1 && answer.json['limit'] === 'waiting-for-window' && answer
+    })
+    expect(waiting.json).toMatchObject({ ready: false, readyAt: null, window: { bundle: 'banner' } })
+    await relay.stop()
+    expect((await asked('relay', 'site')).json).toMatchObject({ error: { code: 'DAEMON_MISSING' } })
+    const largest = before.contents[0]?.content ?? ''
+    const one = (await asked('relay', 'why', '--content', largest.slice(0, 12))).json as unknown as WhyDocument
+    expect(one.contents).toEqual(before.contents.slice(0, 1))
+    expect(one.downBytes).toBeGreaterThanOrEqual(before.downBytes)
   }, 60_000)
 
   it('SIGTERM ends every daemon cleanly in under 5 s', async () => {
