@@ -1,13 +1,15 @@
 /**
- * `npm run bench -- NAME …`: measures. `idle` is what a member costs that has nothing to do, `lan` what the LAN carries, `uplink` what crosses a site's line. What
- * they started is ended and removed, also at Ctrl-C.
+ * `npm run bench -- NAME …`: measures. `idle` is what a member costs that has nothing to do, `lan` what the LAN carries, `chunks` what a
+ * new version costs by length of chunk, `uplink` what crosses a site's line. What they started is ended and removed, also at Ctrl-C.
  */
 import { GrapevineError } from '#base/errors.ts'
+import { chunks } from './chunks.ts'
 import { idleMember } from './idle-member.ts'
 import { lan } from './lan.ts'
 import { uplink } from './uplink.ts'
 
 const benches: Readonly<Record<string, (words: readonly string[], signal: AbortSignal) => Promise<void>>> = {
+  chunks,
   idle: idleMember,
   lan,
   uplink,

@@ -15,22 +15,40 @@ export const chunkBytesMin = 8_192
 /** 32 KiB: the length around which cuts gather. */
 export const chunkBytesAverage = 32_768
 
-// The average is 2^15. The high bits of the hash have seen the most bytes, so the masks look at them.
-const rareMask = highBits(15 + 2)
-const frequentMask = highBits(15 - 2)
+/** How long pieces may be, in bytes. */
+export interface Cuts {
+  readonly min: number
+  /** A power of two. */
+  readonly average: number
+  readonly max: number
+}
+
+const chunkCuts: Cuts = { min: chunkBytesMin, average: chunkBytesAverage, max: chunkBytesMax }
 const gear = createGearTable()
 
 export class Chunker {
-  #buffer = new Uint8Array(chunkBytesMax)
+  readonly #cuts: Cuts
+  readonly #rareMask: number
+  readonly #frequentMask: number
+  readonly #buffer: Uint8Array
   #filled = 0
   #scanned = 0
   #hash = 0
+
+  /** Cuts chunks, or pieces of other lengths where they are given. */
+  constructor(cuts: Cuts = chunkCuts) {
+    this.#cuts = cuts
+    // The high bits of the hash have seen the most bytes, so the masks look at them.
+    this.#rareMask = highBits(Math.log2(cuts.average) + 2)
+    this.#frequentMask = highBits(Math.log2(cuts.average) - 2)
+    this.#buffer = new Uint8Array(cuts.max)
+  }
 
   /** Takes bytes in and returns the chunks that are complete by now, as copies. */
   push(bytes: Uint8Array): Uint8Array[] {
     const chunks: Uint8Array[] = []
     for (let taken = 0; taken < bytes.byteLength;) {
-      const part = bytes.subarray(taken, taken + chunkBytesMax - this.#filled)
+      const part = bytes.subarray(taken, taken + this.#cuts.max - this.#filled)
       this.#buffer.set(part, this.#filled)
       this.#filled += part.byteLength
       taken += part.byteLength
@@ -47,15 +65,17 @@ export class Chunker {
   /** The length of the first chunk in the buffer, undefined while more bytes are needed to know. */
   #cut(): number | undefined {
     const buffer = this.#buffer
+    const { min, average, max } = this.#cuts
+    const [rareMask, frequentMask] = [this.#rareMask, this.#frequentMask]
     let hash = this.#hash
-    let index = Math.max(this.#scanned, chunkBytesMin)
+    let index = Math.max(this.#scanned, min)
     const filled = this.#filled
     while (index < filled) {
       hash = ((hash << 1) + (gear[buffer[index] ?? 0] ?? 0)) | 0
       index++
-      if ((hash & (index <= chunkBytesAverage ? rareMask : frequentMask)) === 0) return index
+      if ((hash & (index <= average ? rareMask : frequentMask)) === 0) return index
     }
-    if (filled === chunkBytesMax) return chunkBytesMax
+    if (filled === max) return max
     this.#hash = hash
     this.#scanned = index
     return undefined

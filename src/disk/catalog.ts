@@ -11,6 +11,7 @@ import { concatBytes, fromHex, toHex } from '#base/bytes.ts'
 import type { Digest } from '#base/digest.ts'
 import { codeOf, messageOf, Misconfigured } from '#base/errors.ts'
 import type { ContentRef } from '#content/content-ref.ts'
+import type { KinRun } from '#content/kinship.ts'
 import { diskFailed, diskFull, homeNotWritable, systemError } from './system-error.ts'
 
 /** A run of bytes in a file, whose path is relative to the home. */
@@ -29,6 +30,8 @@ export interface ContentRecord {
   readonly layouts: readonly (readonly Segment[])[]
   /** Written while the process ran: chunks may be here that `have` does not claim yet. */
   readonly dirty: boolean
+  /** While chunks are missing: where the others were found. */
+  readonly kin?: readonly KinRun[]
 }
 
 /** Where a chunk of some digest lies. A hint: it may be gone, so whoever reads there verifies. */

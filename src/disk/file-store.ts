@@ -137,6 +137,25 @@ export class FileStore implements ChunkStore {
     throw contentWrong(content)
   }
 
+  /**
+   * Bytes of another content that probably resemble these chunks, which are missing: what lies there between chunks that both contents
+   * have. Undefined where they share none.
+   */
+  async older(content: Digest, run: { first: number; count: number }): Promise<Uint8Array | undefined> {
+    const stored = this.#contents.get(content)
+    const source = stored && this.#contents.get(stored.kin.contentFor(run.first) ?? content)
+    if (!stored || !source || source === stored) return undefined
+    const from = await this.#listOf(source.ref)
+    const place = stored.kin.around(run, await this.#listOf(stored.ref), from)
+    if (!place) return undefined
+    const chunks: Uint8Array[] = []
+    for (let index = from.indexAt(place.start); index < from.size && from.offsetAt(index) < place.end; index++) {
+      const bytes = source.has(index) ? await this.#onDisk(() => source.read(from, index)) : undefined
+      if (bytes) chunks.push(bytes)
+    }
+    return chunks.length > 0 ? concatBytes(...chunks) : undefined
+  }
+
   /** `length` bytes of a content from `offset`, verified, in pieces. Unavailable `CONTENT_MISSING` where one is not here. */
   async *range(content: Digest, offset: number, length: number): AsyncGenerator<Uint8Array> {
     const stored = this.#contents.get(content)
@@ -317,7 +336,9 @@ export class FileStore implements ChunkStore {
         if (!source || source === content || !source.has(place.index)) continue
         const from = await this.#listOf(source.ref).catch(() => undefined)
         const bytes = from && (await source.read(from, place.index))
-        if (bytes && sha256(bytes) === digest) await content.write(list, index, bytes)
+        if (!bytes || sha256(bytes) !== digest) continue
+        await content.write(list, index, bytes)
+        content.kin.found(index, { content: source.ref.digest, index: place.index })
       }
     }
   }

@@ -17,6 +17,7 @@ import { sha256 } from '#base/digest.ts'
 import type { ChunkList } from '#content/chunk-list.ts'
 import type { Holding } from '#content/chunk-store.ts'
 import { listEntryBytes, type ContentRef } from '#content/content-ref.ts'
+import { Kinship } from '#content/kinship.ts'
 import { clearBit, countBits, fullBits, hasBit, setBit } from './bits.ts'
 import type { ContentRecord, Segment } from './catalog.ts'
 import { isAbsent } from './system-error.ts'
@@ -43,6 +44,8 @@ export class StoredContent {
   isUnsure = false
   /** Chunks stored since they were last written to the index. */
   fresh: number[] = []
+  /** Where chunks of other contents were taken over from, while some are missing. */
+  kin = new Kinship()
   readonly path: string
   readonly #folders: StoreFolders
   #have: Uint8Array
@@ -64,6 +67,7 @@ export class StoredContent {
     content.#count = countBits(content.#have, content.size)
     content.where = record.where
     content.layouts = record.layouts
+    content.kin = new Kinship(record.kin)
     content.isDirty = record.dirty
     content.isUnsure = record.dirty
     return content
@@ -89,7 +93,8 @@ export class StoredContent {
   record(synced: Uint8Array = this.#have): ContentRecord {
     const { ref, where, layouts } = this
     const have = this.#have.map((byte, index) => byte & (synced[index] ?? 0))
-    return { ref, have: toBase64url(have), where, layouts, dirty: this.isDirty }
+    const kin = this.isComplete || this.kin.runs.length === 0 ? {} : { kin: this.kin.runs }
+    return { ref, have: toBase64url(have), where, layouts, dirty: this.isDirty, ...kin }
   }
 
   /** Says that a chunk is here, or no longer. */

@@ -2,17 +2,18 @@
  * Bulk: chunks asked for and answered on one long-lived stream per link and direction, so that control messages never wait behind them.
  * This is the asking side; `serve-stream.ts` is the other one. A frame begins with its kind and the asker's number:
  *
- *   asker    1 ask     number u32be, content 32 bytes, first u32be, count u16be
+ *   asker    1 ask     number u32be, content 32 bytes, first u32be, count u16be, sketch (none: 0 bytes)
  *            2 cancel  number u32be
  *   server   3 chunk   number u32be, index u32be, bytes
  *            4 end     number u32be, code (empty: done)
+ *            5 patch   number u32be, index u32be, bytes; in place of a chunk, where the ask had a sketch
  */
 import type { Stream } from '@libp2p/interface'
 import { fromHex } from '#base/bytes.ts'
-import type { ChunkRun, FetchEnd } from '#protocol/link.ts'
+import type { ChunkForm, ChunkRun, FetchEnd, OnChunk } from '#protocol/link.ts'
 import { FrameSplitter, frameOf } from './frames.ts'
 
-export const kinds = { ask: 1, cancel: 2, chunk: 3, end: 4 } as const
+export const kinds = { ask: 1, cancel: 2, chunk: 3, end: 4, patch: 5 } as const
 /** Asks of one neighbour that are not answered yet; more wait here, and a neighbour that sends more loses the link. */
 export const asksMax = 64
 /** A chunk of 64 KiB with its head. */
@@ -25,7 +26,8 @@ const stallMs = 30_000
 interface Fetch {
   readonly number: number
   readonly run: ChunkRun
-  readonly onChunk: (index: number, bytes: Uint8Array) => Promise<void>
+  readonly sketch: Uint8Array | undefined
+  readonly onChunk: OnChunk
   readonly end: (end: FetchEnd) => void
   queue: Promise<void>
   /** The lowest index that may come now: chunks come in order. */
@@ -63,7 +65,7 @@ export class Asker {
     if (stream.status !== 'open') this.close()
   }
 
-  fetch(run: ChunkRun, onChunk: Fetch['onChunk'], signal: AbortSignal): Promise<FetchEnd> {
+  fetch(run: ChunkRun, onChunk: OnChunk, signal: AbortSignal, sketch?: Uint8Array): Promise<FetchEnd> {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve('cancelled')
       if (this.#isClosed) return resolve('failed')
@@ -71,6 +73,7 @@ export class Asker {
       const fetch: Fetch = {
         number: this.#next++,
         run,
+        sketch,
         onChunk,
         queue: Promise.resolve(),
         next: run.first,
@@ -115,7 +118,8 @@ export class Asker {
       view.setUint32(0, fetch.run.first)
       view.setUint16(4, fetch.run.count)
       const content = fromHex(fetch.run.content) ?? new Uint8Array()
-      if (!sendFrame(this.#stream, kinds.ask, fetch.number, content, place)) fetch.end('failed')
+      const sketch = fetch.sketch ?? new Uint8Array()
+      if (!sendFrame(this.#stream, kinds.ask, fetch.number, content, place, sketch)) fetch.end('failed')
     }
   }
 
@@ -127,20 +131,22 @@ export class Asker {
       fetch?.end(frame.byteLength === 5 ? 'done' : 'denied')
       return true
     }
-    if (frame[0] !== kinds.chunk || frame.byteLength < 9) return false
+    const isPatch = frame[0] === kinds.patch
+    if ((!isPatch && frame[0] !== kinds.chunk) || frame.byteLength < 9) return false
     if (!fetch) return true // Given up: what was on its way is dropped.
     const index = view.getUint32(5)
     if (index < fetch.next || index >= fetch.run.first + fetch.run.count) return false
+    if (isPatch && !fetch.sketch) return false
     fetch.next = index + 1
     fetch.alive = performance.now()
-    this.#handOver(fetch, index, frame.subarray(9))
+    this.#handOver(fetch, index, frame.subarray(9), isPatch ? 'patch' : 'whole')
     return true
   }
 
-  #handOver(fetch: Fetch, index: number, bytes: Uint8Array): void {
+  #handOver(fetch: Fetch, index: number, bytes: Uint8Array, form: ChunkForm): void {
     this.#hold(bytes.byteLength)
     fetch.queue = fetch.queue
-      .then(() => (fetch.over === 'cancelled' ? undefined : fetch.onChunk(index, bytes)))
+      .then(() => (fetch.over === 'cancelled' ? undefined : fetch.onChunk(index, bytes, form)))
       .finally(() => this.#hold(-bytes.byteLength))
     fetch.queue.catch(() => this.#giveUp(fetch, 'failed'))
   }

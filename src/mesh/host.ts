@@ -13,7 +13,7 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { assert } from '#base/assert.ts'
 import { messageOf, Misconfigured, Unavailable } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import type { Address, ChunkRun, FetchEnd, LinkEvents, LinkId, Links } from '#protocol/link.ts'
+import type { Address, ChunkForm, ChunkRun, FetchEnd, LinkEvents, LinkId, Links, OnChunk } from '#protocol/link.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { Discovery, type DiscoveryInit, type LanState } from './discovery.ts'
 import { Gate } from './gate.ts'
@@ -198,16 +198,17 @@ export class Mesh implements Links {
   async fetch(
     id: LinkId,
     run: ChunkRun,
-    onChunk: (index: number, bytes: Uint8Array) => Promise<void>,
+    onChunk: OnChunk,
     signal: AbortSignal,
+    sketch?: Uint8Array,
   ): Promise<FetchEnd> {
-    return (await this.#links.get(id)?.fetch(run, onChunk, signal)) ?? 'failed'
+    return (await this.#links.get(id)?.fetch(run, onChunk, signal, sketch)) ?? 'failed'
   }
 
-  async answer(ask: number, index: number, bytes: Uint8Array): Promise<void> {
+  async answer(ask: number, index: number, bytes: Uint8Array, form: ChunkForm = 'whole'): Promise<void> {
     const open = this.#asks.get(ask)
     if (!open) throw askerGone()
-    await open.server.answer(open.number, index, bytes)
+    await open.server.answer(open.number, index, bytes, form)
   }
 
   finish(ask: number, denied?: string): void {
@@ -262,7 +263,7 @@ export class Mesh implements Links {
           this.#asks.set(this.#nextAsk, { server, number })
           return this.#nextAsk++
         },
-        asked: (ask, run) => this.#safely('asked', undefined, () => this.#events.asked(id, ask, run)),
+        asked: (ask, run, sketch) => this.#safely('asked', undefined, () => this.#events.asked(id, ask, run, sketch)),
         left: (ask) => this.#asks.delete(ask),
       },
     })

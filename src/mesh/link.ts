@@ -4,7 +4,7 @@
  */
 import type { Connection, Stream } from '@libp2p/interface'
 import { assert } from '#base/assert.ts'
-import type { Address, ChunkRun, FetchEnd, LinkId } from '#protocol/link.ts'
+import type { Address, ChunkRun, FetchEnd, LinkId, OnChunk } from '#protocol/link.ts'
 import { messageBytesMax } from '#protocol/params.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { Asker } from './fetch-stream.ts'
@@ -100,14 +100,10 @@ export class Link {
     sever(this.init.connection, reason)
   }
 
-  async fetch(
-    run: ChunkRun,
-    onChunk: (index: number, bytes: Uint8Array) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<FetchEnd> {
+  async fetch(run: ChunkRun, onChunk: OnChunk, signal: AbortSignal, sketch?: Uint8Array): Promise<FetchEnd> {
     if (this.#ended || !this.admitted) return 'failed'
     const asker = await this.#openAsker()
-    return (await asker?.fetch(run, onChunk, signal)) ?? 'failed'
+    return (await asker?.fetch(run, onChunk, signal, sketch)) ?? 'failed'
   }
 
   /** The other side opened a fetch stream. */

@@ -7,8 +7,8 @@ import type { Stream } from '@libp2p/interface'
 import { toHex, utf8 } from '#base/bytes.ts'
 import type { Digest } from '#base/digest.ts'
 import { Unavailable } from '#base/errors.ts'
-import type { ChunkRun } from '#protocol/link.ts'
-import { runChunksMax } from '#protocol/params.ts'
+import type { ChunkForm, ChunkRun } from '#protocol/link.ts'
+import { runChunksMax, sketchBytesMax } from '#protocol/params.ts'
 import { asksMax, headOf, kinds, sendFrame } from './fetch-stream.ts'
 import { FrameSplitter, frameOf } from './frames.ts'
 
@@ -18,13 +18,15 @@ export interface ServerInit {
   readonly standing: () => 'stranger' | 'admitted' | 'ended'
   /** Gives an ask its number in this process. */
   readonly enter: (server: Server, number: number) => number
-  readonly asked: (ask: number, run: ChunkRun) => void
+  readonly asked: (ask: number, run: ChunkRun, sketch: Uint8Array | undefined) => void
   /** Cancelled, finished or cut off: nobody waits for this ask any more. */
   readonly left: (ask: number) => void
   readonly breach: (what: string) => void
 }
 
-const askBytesMax = 64
+/** An ask without a sketch, from its kind on. */
+const askBytes = 43
+const askBytesMax = askBytes + sketchBytesMax
 /** With this much unsent, the next chunk waits. */
 const unsentBytesMax = 262_144
 
@@ -50,13 +52,13 @@ export class Server {
   }
 
   /** Sends one chunk; resolves when there is room for the next one, Unavailable ASKER_GONE when nobody waits for it any more. */
-  async answer(number: number, index: number, bytes: Uint8Array): Promise<void> {
+  async answer(number: number, index: number, bytes: Uint8Array, form: ChunkForm): Promise<void> {
     const { stream } = this.#init
     while (this.#isOpen(number) && stream.writeBufferLength >= unsentBytesMax) await this.#drained()
     if (!this.#isOpen(number)) throw askerGone()
     const place = new Uint8Array(4)
     new DataView(place.buffer).setUint32(0, index)
-    if (stream.send(frameOf(headOf(kinds.chunk, number), place, bytes))) return
+    if (stream.send(frameOf(headOf(form === 'patch' ? kinds.patch : kinds.chunk, number), place, bytes))) return
     await this.#drained()
     if (!this.#isOpen(number)) throw askerGone()
   }
@@ -79,7 +81,7 @@ export class Server {
       this.#leave(view.getUint32(1))
       return true
     }
-    if (frame.byteLength !== 43 || frame[0] !== kinds.ask) return false
+    if (frame.byteLength < askBytes || frame[0] !== kinds.ask) return false
     const number = view.getUint32(1)
     const content = toHex(frame.subarray(5, 37)) as Digest
     const run = { content, first: view.getUint32(37), count: view.getUint16(41) }
@@ -90,7 +92,8 @@ export class Server {
     }
     const ask = enter(this, number)
     this.#open.set(number, ask)
-    asked(ask, run)
+    // A copy: a sketch that waits must not keep the whole network buffer alive.
+    asked(ask, run, frame.byteLength > askBytes ? new Uint8Array(frame.subarray(askBytes)) : undefined)
     return true
   }
 

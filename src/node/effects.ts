@@ -11,16 +11,19 @@ import type { ChunkStore } from '#content/chunk-store.ts'
 import { manifestBytesMax } from '#content/manifest.ts'
 import type { MemberEffect, MemberInput } from '#member/member.ts'
 import type { KnownAddress } from '#protocol/effect.ts'
-import type { LinkEvents, LinkId, Links, Verdict } from '#protocol/link.ts'
+import type { ChunkForm, ChunkRun, LinkEvents, LinkId, Links, Verdict } from '#protocol/link.ts'
 import type { JournalEntry } from '#agent/journal.ts'
 import type { Device } from '#origin/fleet.ts'
 import { sealReport } from '#trust/seal.ts'
 import type { SigningKey } from '#trust/keys.ts'
 import type { ApplyOutcome, PrepareOutcome } from '#agent/agent.ts'
+import { Patches } from './patches.ts'
 
 /** What a member keeps on disk, as the effects need it; `session.ts` puts the files behind it. */
 export interface Keepers {
   readonly store: ChunkStore
+  /** Bytes that are here and probably resemble these chunks. */
+  older(run: ChunkRun): Promise<Uint8Array | undefined>
   saveTrust(bytes: Uint8Array): Promise<void>
   saveAddresses(known: readonly KnownAddress[]): Promise<void>
   saveDevice(device: Device): Promise<void>
@@ -70,10 +73,12 @@ export class Effects {
   #trust: Promise<void> = Promise.resolve()
   #nextTrust: Uint8Array | undefined
   readonly #pending = new Set<Promise<void>>()
+  readonly #patches: Patches
   readonly #applying = new AbortController()
 
   constructor(init: EffectsInit) {
     this.#init = init
+    this.#patches = new Patches((run) => init.keepers.older(run))
   }
 
   attach(links: Links): void {
@@ -92,7 +97,10 @@ export class Effects {
         feed({ type: 'gossip', link, bytes })
         return this.#verdict
       },
-      asked: (link, ask, run) => feed({ type: 'asked', link, ask, run }),
+      asked: (link, ask, run, sketch) => {
+        this.#patches.heard(ask, sketch)
+        feed({ type: 'asked', link, ask, run })
+      },
       seen: (address, peer) => feed({ type: 'seen', address, peer }),
     }
   }
@@ -122,6 +130,7 @@ export class Effects {
       case 'serve':
         return this.#start(this.#serve(effect))
       case 'deny':
+        this.#patches.take(effect.ask)
         return links?.finish(effect.ask, effect.code)
       case 'open':
         return this.#start(this.#open(effect))
@@ -194,26 +203,36 @@ export class Effects {
     const controller = new AbortController()
     this.#fetches.set(fetch, controller)
     const { feed, keepers } = this.#init
-    const onChunk = async (index: number, bytes: Uint8Array): Promise<void> => {
+    const older = await this.#patches.begin(run)
+    const onChunk = async (index: number, bytes: Uint8Array, form: ChunkForm): Promise<void> => {
       const size = bytes.byteLength
       try {
-        const verdict = await keepers.store.put(run.content, index, bytes)
+        const whole = form === 'patch' && older ? older.apply(bytes) : bytes
+        const verdict = await keepers.store.put(run.content, index, whole)
+        if (older) this.#patches.came(run.content, whole.byteLength, size)
         feed({ type: 'chunk', fetch, index, bytes: size, verdict })
       } catch (error) {
         const isWrong = error instanceof Refused
+        // Names in a sketch are short, so this may be nobody's fault: the chunk is asked for whole, and who is wrong then pays.
+        if (isWrong && form === 'patch') {
+          this.#patches.giveUp(run.content)
+          throw error
+        }
         feed({ type: 'chunk', fetch, index, bytes: size, verdict: isWrong ? 'wrong' : 'unstored' })
         if (isWrong) return
         this.#init.log.error('chunk.unstored', { content: run.content, index, error })
         throw new Unstored(error)
       }
     }
-    const end = (await this.#links?.fetch(link, run, onChunk, controller.signal)) ?? 'failed'
+    const end = (await this.#links?.fetch(link, run, onChunk, controller.signal, older?.sketch)) ?? 'failed'
+    this.#patches.done(older)
     this.#fetches.delete(fetch)
     feed({ type: 'fetch-ended', fetch, end })
   }
 
   async #serve({ ask, link, run }: Extract<MemberEffect, { type: 'serve' }>): Promise<void> {
     const { keepers, feed } = this.#init
+    const sketch = this.#patches.take(ask)
     for (let index = run.first; index < run.first + run.count; index++) {
       // An ask is always ended, or the asker waits for its whole deadline: also where the disk cannot be read.
       const bytes = await keepers.store.read(run.content, index).catch((error: unknown) => {
@@ -221,12 +240,13 @@ export class Effects {
         return undefined
       })
       if (!bytes) return this.#links?.finish(ask, 'NOT_HERE')
+      const patch = sketch?.patchFor(bytes)
       try {
-        await this.#links?.answer(ask, index, bytes)
+        await this.#links?.answer(ask, index, patch ?? bytes, patch ? 'patch' : 'whole')
       } catch {
         return // The asker is gone: nobody waits for the rest.
       }
-      feed({ type: 'served', link, content: run.content, bytes: bytes.byteLength })
+      feed({ type: 'served', link, content: run.content, bytes: (patch ?? bytes).byteLength })
     }
     this.#links?.finish(ask)
   }

@@ -250,6 +250,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
   })
   const keepers: Keepers = {
     store,
+    older: ({ content, first, count }) => store.older(content, { first, count }),
     outbox,
     saveTrust: (bytes) => saveTrust(home.trust, bytes),
     saveAddresses: (known) => home.index.putNote('addresses', known),

@@ -10,6 +10,7 @@
  * 4. A gossiped message is handed to `gossip` at most once per member, and forwarded only after it answered `accept`.
  * 5. A fetch ends exactly once: `done`, `denied` (the other's word), `failed` (link down, deadline) or `cancelled`. Its chunks
  *    arrive in order, each before the end.
+ * 6. What goes along with an ask to save bytes (`sketch`) may be lost: then every chunk comes whole.
  */
 import type { Digest } from '#base/digest.ts'
 import type { PeerId } from '#trust/peer-id.ts'
@@ -43,11 +44,18 @@ export interface LinkEvents {
   message(link: LinkId, bytes: Uint8Array): void
   /** Answers at once: the validator of the topic (protocol.md §2). */
   gossip(link: LinkId, bytes: Uint8Array): Verdict
-  /** A neighbour asks for chunks; answer with `answer` for each and `finish` at the end. `ask` is unique in this process. */
-  asked(link: LinkId, ask: number, run: ChunkRun): void
+  /**
+   * A neighbour asks for chunks; answer with `answer` for each and `finish` at the end. `ask` is unique in this process. `sketch`, of at
+   * most `sketchBytesMax`, tells of older bytes that it has (`content/patch.ts`).
+   */
+  asked(link: LinkId, ask: number, run: ChunkRun, sketch?: Uint8Array): void
   /** A neighbour was heard on the LAN: it answers our query or made its own. Only members with our fleet and site are told. */
   seen(address: Address, peer: PeerId): void
 }
+
+/** Takes a chunk of a fetch, or the patch that makes it: one comes only where a sketch went along with the ask. */
+export type OnChunk = (index: number, bytes: Uint8Array, form: ChunkForm) => Promise<void>
+export type ChunkForm = 'whole' | 'patch'
 
 /** What can be asked of the network. */
 export interface Links {
@@ -61,14 +69,9 @@ export interface Links {
   /** Publishes to the topic; returns how many neighbours it was handed to. Duplicates are swallowed. */
   publish(bytes: Uint8Array): Promise<number>
   /** Asks a neighbour for chunks. `onChunk` is awaited before the next chunk is read: that is the back-pressure. Its rejection ends the fetch as `failed`. */
-  fetch(
-    link: LinkId,
-    run: ChunkRun,
-    onChunk: (index: number, bytes: Uint8Array) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<FetchEnd>
-  /** Sends one chunk of an ask; resolves when the network has room for the next one, rejects when the asker is gone. */
-  answer(ask: number, index: number, bytes: Uint8Array): Promise<void>
+  fetch(link: LinkId, run: ChunkRun, onChunk: OnChunk, signal: AbortSignal, sketch?: Uint8Array): Promise<FetchEnd>
+  /** Sends one chunk of an ask, or its patch; resolves when the network has room for the next one, rejects when the asker is gone. */
+  answer(ask: number, index: number, bytes: Uint8Array, form?: ChunkForm): Promise<void>
   /** Ends an ask; with a code where it was denied. */
   finish(ask: number, denied?: string): void
   /** Sends one LAN query now; answers come as `seen`. */

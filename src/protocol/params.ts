@@ -21,6 +21,9 @@ export const admissionMs = 10_000
 /** 256 chunks, about 8 MiB, in one ask. */
 export const runChunksMax = 256
 
+/** 32 KiB: what an ask may tell of older bytes, so that chunks come as their difference to those (`content/patch.ts`). */
+export const sketchBytesMax = 32_768
+
 /** 8 own addresses in a hello, 64 members in a roster message: a machine has few interfaces, a site is told in parts. */
 export const addressesMax = 8
 export const rosterMax = 64

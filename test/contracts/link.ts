@@ -1,5 +1,5 @@
 /**
- * What every network promises the machines (src/protocol/link.ts, promises 1 to 5), as tests that each home of the contract runs: libp2p,
+ * What every network promises the machines (src/protocol/link.ts, promises 1 to 6), as tests that each home of the contract runs: libp2p,
  * and the made-up network of the simulator. It knows neither.
  */
 import { afterEach, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { codeOf } from '#base/errors.ts'
 import type { Address, ChunkRun, FetchEnd, LinkEvents, LinkId, Links, Verdict } from '#protocol/link.ts'
+import { sketchBytesMax } from '#protocol/params.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 
 /** Writes down what a network tells, in order. */
@@ -18,6 +19,8 @@ export class Recorder implements LinkEvents {
   readonly messages: { link: LinkId; bytes: Uint8Array }[] = []
   readonly gossips: string[] = []
   readonly asks: { link: LinkId; ask: number; run: ChunkRun }[] = []
+  /** What went along with asks. */
+  readonly sketches = new Map<number, Uint8Array>()
   readonly sightings: { address: Address; peer: PeerId }[] = []
   /** What the party does when it is told; replaced by tests. */
   judge: (text: string) => Verdict = () => 'accept'
@@ -49,8 +52,9 @@ export class Recorder implements LinkEvents {
     return this.judge(text)
   }
 
-  asked(link: LinkId, ask: number, run: ChunkRun): void {
+  asked(link: LinkId, ask: number, run: ChunkRun, sketch?: Uint8Array): void {
     this.order.push(`asked ${link}`)
+    if (sketch) this.sketches.set(ask, sketch)
     this.asks.push({ link, ask, run })
     this.onAsked(ask, run)
   }
@@ -279,6 +283,25 @@ export function describeLinks(name: string, home: LinkHome): void {
       expect(await a.links.fetch(ab, runOf(3, 20), onChunk, noSignal())).toBe('done')
       expect(got).toEqual(Array.from({ length: 20 }, (_, at) => at + 3))
       expect(b.events.asks.map(({ link, run }) => ({ link, run }))).toEqual([{ link: ba, run: runOf(3, 20) }])
+    })
+
+    it('what goes along with an ask arrives as it was sent or not at all, and chunks come as they were sent', async () => {
+      const { a, b, ab } = await pair()
+      const sketch = new Uint8Array(sketchBytesMax).fill(7)
+      b.events.onAsked = (ask) => {
+        const form = b.events.sketches.has(ask) ? 'patch' : 'whole'
+        void b.links.answer(ask, 0, chunkOf(0), form).then(() => b.links.finish(ask))
+      }
+      const got: string[] = []
+      const onChunk = (index: number, bytes: Uint8Array, form: string): Promise<void> => {
+        expect([index, bytes]).toEqual([0, chunkOf(0)])
+        return Promise.resolve(void got.push(form))
+      }
+      expect(await a.links.fetch(ab, runOf(0, 1), onChunk, noSignal(), sketch)).toBe('done')
+      expect([...b.events.sketches.values()]).toEqual(got[0] === 'patch' ? [sketch] : [])
+      b.events.sketches.clear()
+      expect(await a.links.fetch(ab, runOf(0, 1), onChunk, noSignal())).toBe('done')
+      expect([b.events.sketches.size, got.at(-1)]).toEqual([0, 'whole'])
     })
 
     it('fetches of one link run beside each other, in both directions', async () => {

@@ -1,6 +1,7 @@
 import { cp, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile, chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { concatBytes, utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { Catalog } from '#disk/catalog.ts'
 import { FileStore } from '#disk/file-store.ts'
@@ -74,6 +75,58 @@ describe('a store on files', () => {
     expect(await readdir(join(home.dir, 'contents', ref.digest.slice(0, 2)))).toEqual([ref.digest.slice(2)])
     expect(sha256(await readFile(pathIn(home.dir, ref.digest)))).toBe(ref.digest)
     expect((await stat(pathIn(home.dir, ref.digest))).mode & 0o777).toBe(0o444)
+  })
+
+  it('knows where the bytes that a new version changed lay in the old one, also after a restart', async () => {
+    const home = await fileHome()
+    const before = madeBytes('kin', 1_500_000)
+    const old = await madeContent(before)
+    const after = concatBytes(
+      before.subarray(0, 500_000),
+      madeBytes('inserted', 200),
+      before.subarray(500_000, 1_000_000),
+      madeBytes('changed', 90_000),
+      before.subarray(1_090_000),
+    )
+    const next = await madeContent(after)
+    await fetchInto(home.store, old.ref, old.origin)
+    await home.store.flush()
+    await fetchInto(home.store, next.ref, next.origin, [])
+    const missingAt = (place: number): number => next.list.indexAt(place)
+    const have = haveOf(home.store, next.ref.digest)
+    const [first, last] = [missingAt(500_000), missingAt(1_050_200)]
+    expect([have.includes(first), have.includes(last)]).toEqual([false, false])
+    const holds = async (index: number, place: number): Promise<boolean> => {
+      const older = await home.store.older(next.ref.digest, { first: index, count: 1 })
+      const like = Buffer.from(before.subarray(place, place + 1_000))
+      return older !== undefined && older.byteLength < 400_000 && Buffer.from(older).includes(like)
+    }
+    expect([await holds(first, 499_000), await holds(first, 501_000)]).toEqual([true, true])
+    expect([await holds(last, 1_040_000), await holds(last, 499_000)]).toEqual([true, false])
+    await home.restart()
+    expect(await holds(first, 501_000)).toBe(true)
+    await fetchInto(home.store, next.ref, next.origin)
+    await home.store.remove(old.ref.digest)
+    expect(await home.store.older(next.ref.digest, { first, count: 1 })).toBeUndefined()
+    expect(await home.store.readWhole(next.ref.digest, 2_000_000)).toEqual(after)
+  })
+
+  it('knows of no older bytes where a content shares no chunk with another, or where that one is gone', async () => {
+    const home = await fileHome()
+    const old = await madeContent(madeBytes('kin', 400_000))
+    const strange = await madeContent(madeBytes('strange', 400_000))
+    const next = await madeContent(concatBytes(old.bytes, madeBytes('appended', 200_000)))
+    await fetchInto(home.store, old.ref, old.origin)
+    await home.store.flush()
+    await fetchInto(home.store, strange.ref, strange.origin, [])
+    await fetchInto(home.store, next.ref, next.origin, [])
+    const older = (of: typeof old, index: number): Promise<Uint8Array | undefined> =>
+      home.store.older(of.ref.digest, { first: index, count: 1 })
+    expect(await older(strange, 0)).toBeUndefined()
+    expect(await older(next, old.list.size - 1)).toBeDefined()
+    expect(await home.store.older(sha256(utf8('unknown')), { first: 0, count: 1 })).toBeUndefined()
+    await home.store.remove(old.ref.digest)
+    expect(await older(next, old.list.size - 1)).toBeUndefined()
   })
 
   it('adds a stream that has to be awaited, and leaves nothing behind when it breaks off', async () => {

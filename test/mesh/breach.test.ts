@@ -183,6 +183,7 @@ describe('a server that breaks its word', () => {
   for (const [what, frames, reason] of [
     ['sends a chunk that was not asked for', [chunkFrame(1, 4, 10)], 'FETCH_FRAME_INVALID'],
     ['sends a chunk twice', [chunkFrame(1, 1, 10), chunkFrame(1, 1, 10)], 'FETCH_FRAME_INVALID'],
+    ['sends a patch where no sketch was sent', [chunkFrame(1, 0, 10, 5)], 'FETCH_FRAME_INVALID'],
     ['sends chunks backwards', [chunkFrame(1, 1, 10), chunkFrame(1, 0, 10)], 'FETCH_FRAME_INVALID'],
     ['sends a frame without a head', [frameOf(Uint8Array.of(3)).subarray()], 'FETCH_FRAME_INVALID'],
     ['sends an ask on our stream', [askFrame(1, 0, 1)], 'FETCH_FRAME_INVALID'],

@@ -89,12 +89,12 @@ export function askFrame(number: number, first: number, count: number): Uint8Arr
   return frame
 }
 
-/** The frame of a chunk, as a server sends it. */
-export function chunkFrame(number: number, index: number, size: number): Uint8Array {
+/** The frame of a chunk, as a server sends it, or of a patch. */
+export function chunkFrame(number: number, index: number, size: number, kind = 3): Uint8Array {
   const frame = new Uint8Array(4 + 9 + size)
   const view = new DataView(frame.buffer)
   view.setUint32(0, 9 + size)
-  view.setUint8(4, 3)
+  view.setUint8(4, kind)
   view.setUint32(5, number)
   view.setUint32(9, index)
   return frame

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { sha256, type Digest } from '#base/digest.ts'
-import { utf8 } from '#base/bytes.ts'
+import { concatBytes, utf8 } from '#base/bytes.ts'
 import { Refused, Unavailable } from '#base/errors.ts'
 import { silentLog } from '#base/log.ts'
 import { MemoryStore } from '#content/memory-store.ts'
@@ -8,6 +8,7 @@ import type { MemberInput } from '#member/member.ts'
 import { Effects, type Keepers } from '#node/effects.ts'
 import type { Address, LinkId, Links } from '#protocol/link.ts'
 import { boxKey } from '#trust/keys.ts'
+import { madeBytes } from '../contracts/chunk-store.ts'
 import { keyOf, seedOf } from '../support/fleet.ts'
 
 const link = 1 as LinkId
@@ -30,6 +31,7 @@ function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {
   }
   const keepers: Keepers = {
     store: new MemoryStore(),
+    older: () => Promise.resolve(undefined),
     saveTrust: (state) => note(`trust ${state.byteLength}`)(),
     saveAddresses: note('addresses'),
     saveDevice: note('device'),
@@ -64,7 +66,7 @@ const bringing = (...chunks: Uint8Array[]): { links: Partial<Links>; ends: unkno
     fetch: async (_link, _run, onChunk) => {
       for (const [index, chunk] of chunks.entries()) {
         try {
-          await onChunk(index, chunk)
+          await onChunk(index, chunk, 'whole')
         } catch (error) {
           ends.push(error)
           return 'failed'
@@ -111,6 +113,77 @@ describe('carrying out effects', () => {
     ])
     expect(network.ends).toMatchObject([{ code: 'CHUNK_UNSTORED' }])
     expect([...wrong.bugs, ...full.bugs]).toEqual([])
+  })
+
+  describe('a chunk that resembles older bytes', () => {
+    const olderBytes = madeBytes('older', 60_000)
+    const chunk = concatBytes(olderBytes.subarray(0, 30_000), utf8('new'), olderBytes.subarray(30_000))
+    const run = { content: sha256(chunk), first: 0, count: 1 }
+
+    /** A member that has the older bytes fetches the chunk from one that has it whole, which changes patches by `twist`. */
+    async function fetched(twist: (patch: Uint8Array) => Uint8Array = (patch) => patch): Promise<{
+      asker: ReturnType<typeof made>
+      server: ReturnType<typeof made>
+      sketches: (Uint8Array | undefined)[]
+      again: () => Promise<void>
+    }> {
+      const [serving, asking] = [new MemoryStore(), new MemoryStore()]
+      const ref = await serving.add([chunk])
+      await asking.open(ref)
+      const sketches: (Uint8Array | undefined)[] = []
+      let take: Parameters<Links['fetch']>[2]
+      let over = Promise.withResolvers<'done' | 'failed'>()
+      const server = made({
+        keepers: { store: serving },
+        links: {
+          answer: (_ask, index, sent, form = 'whole') =>
+            take(index, form === 'patch' ? twist(sent) : sent, form).catch(() => over.resolve('failed')),
+          finish: () => over.resolve('done'),
+        },
+      })
+      const asker = made({
+        keepers: { store: asking, older: () => Promise.resolve(olderBytes) },
+        links: {
+          fetch: (_link, asked, onChunk, _signal, sketch) => {
+            take = onChunk
+            over = Promise.withResolvers()
+            sketches.push(sketch)
+            server.effects.events().asked(link, 1, asked, sketch)
+            server.effects.carryOut({ type: 'serve', link, ask: 1, run: asked })
+            return over.promise
+          },
+        },
+      })
+      const again = async (): Promise<void> => {
+        asker.effects.carryOut({ type: 'fetch', fetch: 5, link, run })
+        await asker.effects.settled()
+      }
+      await again()
+      return { asker, server, sketches, again }
+    }
+
+    it('comes as its difference, and both sides count what crossed', async () => {
+      const { asker, server } = await fetched()
+      expect(asker.inputs).toMatchObject([
+        { type: 'chunk', fetch: 5, verdict: 'stored' },
+        { type: 'fetch-ended', end: 'done' },
+      ])
+      const [came] = asker.inputs.filter((input) => input.type === 'chunk')
+      expect(came?.bytes).toBeLessThan(6_000)
+      expect(server.inputs.find((input) => input.type === 'served')).toMatchObject({ bytes: came?.bytes })
+    })
+
+    it.each([
+      ['makes other bytes', (patch: Uint8Array) => concatBytes(patch, Uint8Array.of(0, 0, 0, 1, 9))],
+      ['cannot be followed', () => Uint8Array.of(1)],
+    ])("is nobody's fault where its difference %s: it is asked for whole then", async (_, twist) => {
+      const { asker, sketches, again } = await fetched(twist)
+      expect(asker.inputs).toMatchObject([{ type: 'fetch-ended', end: 'failed' }])
+      await again()
+      expect(sketches.map(Boolean)).toEqual([true, false])
+      expect(asker.inputs[1]).toMatchObject({ type: 'chunk', bytes: chunk.byteLength, verdict: 'stored' })
+      expect(asker.bugs).toEqual([])
+    })
   })
 
   it('a number is on disk before a report is sealed with it', async () => {

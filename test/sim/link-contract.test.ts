@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { Unavailable } from '#base/errors.ts'
 import { instant } from '#base/time.ts'
-import type { Address, ChunkRun, FetchEnd, LinkId, Links } from '#protocol/link.ts'
+import type { Address, ChunkRun, FetchEnd, LinkId, Links, OnChunk } from '#protocol/link.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { Network } from '#sim/network.ts'
 import { World } from '#sim/world.ts'
@@ -41,7 +41,7 @@ function linksOf(network: Network, self: Address): Links {
 interface FetchOrder {
   readonly link: LinkId
   readonly run: ChunkRun
-  readonly onChunk: (index: number, bytes: Uint8Array) => Promise<void>
+  readonly onChunk: OnChunk
   readonly signal: AbortSignal
 }
 
@@ -56,7 +56,7 @@ function fetchOver(network: Network, self: Address, { link, run, onChunk, signal
       self,
       link,
       run,
-      (index, { bytes }) => void onChunk(index, bytes ?? new Uint8Array()).catch(spoil),
+      (index, { bytes }) => void onChunk(index, bytes ?? new Uint8Array(), 'whole').catch(spoil),
       (end) => resolve(isSpoiled ? 'failed' : end),
     )
     signal.addEventListener('abort', () => network.cancel(ask))
