@@ -152,6 +152,17 @@ export class Agent {
     }
   }
 
+  /** Bundles that the release means for this device or its neighbours, in no order. */
+  assignments(): Assignment[] {
+    return [...this.#held.values()].map((held) => held.assignment)
+  }
+
+  /** Whether a content is wanted for neighbours only. */
+  isForOthers(content: Digest): boolean {
+    const holders = [...this.#held.values()].filter((held) => held.contents.includes(content))
+    return holders.length > 0 && holders.every((held) => held.purpose === 'hold')
+  }
+
   get findings(): readonly Finding[] {
     return this.#findings
   }

@@ -14,6 +14,7 @@ import { ChunkList, encodeChunkList, type ChunkEntry } from '#content/chunk-list
 import type { AddTally, ChunkStore, Holding, PutResult } from '#content/chunk-store.ts'
 import { chunkBytesMax, isSameRef, type ContentRef } from '#content/content-ref.ts'
 import type { Cut } from '#content/cutting.ts'
+import type { StoredBytes } from '#content/retention.ts'
 import { chunkWrong, contentMissing, contentTooLarge, contentWrong } from '#content/store-fault.ts'
 import { syncFolder } from './atomic.ts'
 import type { Catalog, Segment } from './catalog.ts'
@@ -35,6 +36,7 @@ export class FileStore implements ChunkStore {
   readonly #turns = new Turns<Digest>()
   readonly #writeBack: WriteBack
   #added = 0
+  #uses = 0
 
   private constructor(folders: StoreFolders, index: Catalog) {
     this.#folders = folders
@@ -103,6 +105,7 @@ export class FileStore implements ChunkStore {
   async read(content: Digest, index: number): Promise<Uint8Array | undefined> {
     const stored = this.#contents.get(content)
     if (!stored?.has(index)) return undefined
+    stored.used = ++this.#uses
     const list = await this.#listOf(stored.ref).catch((error: unknown) => {
       // A list that rotted: without it nothing can be verified, so nothing is here.
       if (codeOf(error) === 'CONTENT_MISSING') return undefined
@@ -145,6 +148,7 @@ export class FileStore implements ChunkStore {
     const stored = this.#contents.get(content)
     const source = stored && this.#contents.get(stored.kin.contentFor(run.first) ?? content)
     if (!stored || !source || source === stored) return undefined
+    source.used = ++this.#uses
     const from = await this.#listOf(source.ref)
     const place = stored.kin.around(run, await this.#listOf(stored.ref), from)
     if (!place) return undefined
@@ -181,6 +185,18 @@ export class FileStore implements ChunkStore {
     } finally {
       await rm(incoming, { force: true })
     }
+  }
+
+  /** Bytes of all contents, whole: those of incomplete ones are on their way. */
+  get bytes(): number {
+    let bytes = 0
+    for (const { ref } of this.#contents.values()) bytes += ref.length
+    return bytes
+  }
+
+  /** Every content, with the order in which they were last used. */
+  stored(): StoredBytes[] {
+    return [...this.#contents.values()].map(({ ref, used }) => ({ ref, used }))
   }
 
   holding(content: Digest): Holding | undefined {

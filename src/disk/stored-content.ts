@@ -44,6 +44,8 @@ export class StoredContent {
   isUnsure = false
   /** Chunks stored since they were last written to the index. */
   fresh: number[] = []
+  /** When it was last read or written, by the store's own count; 0 for not since the start. */
+  used = 0
   /** Where chunks of other contents were taken over from, while some are missing. */
   kin = new Kinship()
   readonly path: string

@@ -7,7 +7,16 @@ import { site } from './site.ts'
 import { createToken, listTokens } from './token-desk.ts'
 import { why } from './why.ts'
 
-export type CommandName = 'status' | 'fleet' | 'why' | 'site' | 'publish' | 'token-create' | 'token-list' | 'apply' | 'doctor'
+export type CommandName =
+  | 'status'
+  | 'fleet'
+  | 'why'
+  | 'site'
+  | 'publish'
+  | 'token-create'
+  | 'token-list'
+  | 'apply'
+  | 'doctor'
 
 export type Carried = (
   session: Session,

@@ -14,6 +14,8 @@ import { isAddress, type Address } from '#protocol/link.ts'
 const portDefault = 47_100
 /** All interfaces: inside a site members listen on the LAN. */
 const listenDefault = `/ip4/0.0.0.0/tcp/${portDefault}` as Address
+/** A day's operating-system update with what came before it, and little enough to leave room on the disk of a small machine. */
+const quotaDefault = '20 GiB'
 /** An hour for one run of an engine: package installations on a slow disk take most of one. */
 const applyTimeoutDefault = 'PT1H'
 
@@ -21,6 +23,8 @@ export interface Config {
   readonly listen: readonly Address[]
   readonly bootstrap: readonly Address[]
   readonly lan: { readonly discovery: boolean; readonly port: number }
+  /** Contents and prepared bundles together, in bytes: beyond it nothing is fetched that is not for this device. */
+  readonly disk: { readonly quotaBytes: number }
   /** `facts.local.*` in templates and selects. */
   readonly facts: Readonly<Record<string, string | number | boolean>>
   readonly engine: {
@@ -64,6 +68,10 @@ ${lines('bootstrap', given.bootstrap, `/ip4/192.0.2.10/tcp/${portDefault}`)}
 #   discovery: true
 #   port: ${portDefault}
 
+# How much contents and prepared bundles may take. What is assigned to this machine is fetched all the same.
+# disk:
+#   quota: ${quotaDefault}
+
 # Facts of this machine that no program can find out: facts.local.NAME in templates and selects.
 # facts:
 #   rack: b7
@@ -90,8 +98,9 @@ export function machineName(given: string | undefined): string {
 }
 
 const settings = {
-  '': ['listen', 'bootstrap', 'lan', 'facts', 'engine'],
+  '': ['listen', 'bootstrap', 'lan', 'disk', 'facts', 'engine'],
   lan: ['discovery', 'port'],
+  disk: ['quota'],
   engine: ['timeout', 'pretendRoot'],
 }
 const factNamePattern = /^[a-z][a-z0-9_]{0,62}$/i
@@ -114,6 +123,7 @@ function configOf(value: unknown): Config {
       discovery: discovery ?? true,
       port: own(lan, 'port') === undefined ? portDefault : wholeAt(own(lan, 'port'), 'lan.port', 1, 65_535),
     },
+    disk: { quotaBytes: sizeAt(own(sectionAt(fields, 'disk'), 'quota') ?? quotaDefault, 'disk.quota') },
     facts: factsAt(own(fields, 'facts')),
     engine: {
       timeout: typeof timeout === 'string' ? timeout : applyTimeoutDefault,
@@ -130,6 +140,15 @@ function sectionAt(parent: Fields, name: keyof typeof settings): Fields {
     if (!settings[name].includes(key))
       throw new GuardFailed(name === '' ? key : `${name}.${key}`, `one of the settings ${settings[name].join(', ')}`)
   return fields
+}
+
+const unitBytes = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+
+/** Bytes of a size such as `20 GiB`. */
+function sizeAt(value: unknown, name: string): number {
+  const [, number, unit] = /^(\d{1,6}(?:\.\d{1,3})?) ?([MGT]iB)$/.exec(typeof value === 'string' ? value : '') ?? []
+  if (number === undefined) throw new GuardFailed(name, 'a size such as 500 MiB or 20 GiB')
+  return Math.floor(Number(number) * unitBytes[unit as keyof typeof unitBytes])
 }
 
 function addressesAt(fields: Fields, name: string, max: number): Address[] | undefined {

@@ -4,7 +4,7 @@
  */
 import { sha256 } from '#base/digest.ts'
 import { fromHex, utf8 } from '#base/bytes.ts'
-import { Misconfigured } from '#base/errors.ts'
+import { codeOf, Misconfigured } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
 import { collectFacts } from '#engines/probe.ts'
 import { readIfThere } from '#disk/atomic.ts'
@@ -28,6 +28,8 @@ export interface DaemonInit {
 const heartbeatMs = 15 * 60_000
 /** What the ledger counted since is lost where the machine loses power. */
 const ledgerMs = 60_000
+/** What is no longer needed stays this much longer at most. */
+const sweepMs = 3_600_000
 
 export class Daemon {
   readonly #session: Session
@@ -76,8 +78,9 @@ export class Daemon {
         log,
       )
       session.feed({ type: 'started', addresses: mesh.addresses(), bootstrap: (bootstrap ?? []) as Address[] })
-      findFacts(session).catch(fail)
-      const pulses = [heartbeatOf(session), ledgerPulse(session, log)]
+      const sweep = (): void => void sweepDisk(session).catch(fail)
+      findFacts(session).then(sweep, fail)
+      const pulses = [heartbeatOf(session), ledgerPulse(session, log), setInterval(sweep, sweepMs).unref()]
       return new Daemon({ session, mesh, alarm, control, pulses, failed })
     } catch (error) {
       alarm.stop()
@@ -134,6 +137,16 @@ async function findFacts(session: Session): Promise<void> {
   }
   const facts = await collectFacts(readText)
   session.feed({ type: 'facts', facts: { ...facts, local: session.config.facts } })
+}
+
+/** What cannot be removed now is removed later; only our own mistakes are thrown. */
+async function sweepDisk(session: Session): Promise<void> {
+  try {
+    await session.sweep()
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error
+    session.log.error('disk.not-swept', { code: codeOf(error), error })
+  }
 }
 
 /** The origin's heartbeat; nobody else can sign one. */

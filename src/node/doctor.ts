@@ -62,11 +62,20 @@ function clock({ member }: Session): Diagnosis {
   return { name: 'clock', result: 'pass', text }
 }
 
-async function disk({ home }: Session): Promise<Diagnosis> {
+async function disk({ home, housekeeping }: Session): Promise<Diagnosis> {
   const { bavail, bsize } = await statfs(home.dir)
-  const freeMiB = Math.floor((bavail * bsize) / 1_048_576)
-  const text = `${freeMiB} MiB free at ${home.dir}`
-  if (bavail * bsize >= freeBytesMin) return { name: 'disk', result: 'pass', text }
+  const { bytes, quotaBytes, refused } = housekeeping.state()
+  const mebibytes = (count: number): number => Math.floor(count / 1_048_576)
+  const text = `${mebibytes(bavail * bsize)} MiB free at ${home.dir}; contents take ${mebibytes(bytes)} of ${mebibytes(quotaBytes)} MiB`
+  const isOver = bytes > quotaBytes || refused > 0
+  if (bavail * bsize >= freeBytesMin && !isOver) return { name: 'disk', result: 'pass', text }
+  if (bavail * bsize >= freeBytesMin)
+    return {
+      name: 'disk',
+      result: 'warn',
+      text: `${text}, and all of it is assigned (DISK_QUOTA); ${refused} contents are not fetched for neighbours.`,
+      next: 'Raise disk.quota in config.yaml, or have fewer bundles concern this site.',
+    }
   return { name: 'disk', result: 'fail', text: `${text}.`, next: 'Make room, or move the home to a larger disk.' }
 }
 

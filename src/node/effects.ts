@@ -7,7 +7,8 @@ import { unreachable } from '#base/assert.ts'
 import { codeOf, messageOf, Refused } from '#base/errors.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import type { Log } from '#base/log.ts'
-import type { ChunkStore } from '#content/chunk-store.ts'
+import type { ChunkStore, Holding } from '#content/chunk-store.ts'
+import type { ContentRef } from '#content/content-ref.ts'
 import { manifestBytesMax } from '#content/manifest.ts'
 import type { MemberEffect, MemberInput } from '#member/member.ts'
 import type { KnownAddress } from '#protocol/effect.ts'
@@ -24,6 +25,8 @@ export interface Keepers {
   readonly store: ChunkStore
   /** Bytes that are here and probably resemble these chunks. */
   older(run: ChunkRun): Promise<Uint8Array | undefined>
+  /** As `ChunkStore.open`; Unavailable `DISK_QUOTA` where there is no room for it and it is not for this device. */
+  open(ref: ContentRef): Promise<Holding>
   saveTrust(bytes: Uint8Array): Promise<void>
   saveAddresses(known: readonly KnownAddress[]): Promise<void>
   saveDevice(device: Device): Promise<void>
@@ -253,7 +256,7 @@ export class Effects {
 
   async #open({ ref }: Extract<MemberEffect, { type: 'open' }>): Promise<void> {
     try {
-      const { chunks, have } = await this.#init.keepers.store.open(ref)
+      const { chunks, have } = await this.#init.keepers.open(ref)
       this.#init.feed({ type: 'opened', content: ref.digest, chunks, have })
     } catch (error) {
       if (!codeOf(error)) throw error

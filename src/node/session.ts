@@ -9,6 +9,9 @@ import { silentLog, type Log } from '#base/log.ts'
 import { Random } from '#base/random.ts'
 import { durationOf } from '#base/time.ts'
 import { Journal, type JournalEntry } from '#agent/journal.ts'
+import type { Holding } from '#content/chunk-store.ts'
+import { contentRefOf, type ContentRef } from '#content/content-ref.ts'
+import type { WantedBundle } from '#content/retention.ts'
 import { readIfThere } from '#disk/atomic.ts'
 import { FileStore } from '#disk/file-store.ts'
 import { Home } from '#disk/home.ts'
@@ -32,6 +35,7 @@ import { realTime } from './clock.ts'
 import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
 import { enginesOf } from './engine-set.ts'
+import { Housekeeping } from './housekeeping.ts'
 import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
 import { LedgerBook } from './ledger-book.ts'
 import { fleetDocument, statusDocument, type FleetDocument, type StatusDocument } from './status.ts'
@@ -58,7 +62,7 @@ interface Parts {
   readonly member: Member
   readonly ledgerBook: LedgerBook
   readonly origin: OriginPart | undefined
-  readonly keepers: Keepers
+  readonly keepers: Omit<Keepers, 'open'>
   readonly log: Log
 }
 
@@ -72,6 +76,7 @@ export class Session {
   readonly ledgerBook: LedgerBook
   readonly effects: Effects
   readonly workshop: Workshop
+  readonly housekeeping: Housekeeping
   readonly log: Log
   readonly #origin: OriginPart | undefined
   #addresses: readonly Address[] = []
@@ -101,8 +106,20 @@ export class Session {
       labels: member.protocol.self.membership.labels,
       timeoutMs: durationOf(config.engine.timeout, 'engine.timeout'),
     })
+    this.housekeeping = new Housekeeping({
+      home,
+      store,
+      log,
+      quotaBytes: config.disk.quotaBytes,
+      wanted: () => wantedBundles(member),
+      isForOthers: (content) => member.agent?.isForOthers(content) ?? false,
+      isMissing: (content) => (member.protocol.exchange.content(content)?.phase ?? 'complete') !== 'complete',
+      isAtWork: (name) => this.workshop.isAtWork(name),
+      evicted: (contents) => this.feed({ type: 'evicted', contents }),
+      now: realTime,
+    })
     this.effects = new Effects({
-      keepers: parts.keepers,
+      keepers: { ...parts.keepers, open: (ref) => this.#open(ref) },
       works: this.workshop,
       device: identity.device,
       log,
@@ -127,6 +144,11 @@ export class Session {
   feed(input: MemberInput): void {
     this.member.handle(input, realTime(), (effect) => this.effects.carryOut(effect))
     this.#afterFeed()
+  }
+
+  /** The origin has what it publishes: it fetches nothing. */
+  async #open(ref: ContentRef): Promise<Holding> {
+    return this.member.agent ? this.housekeeping.open(ref) : this.store.open(ref)
   }
 
   /** The daemon's part: who is told after each input, and where our own mistakes go. */
@@ -180,6 +202,11 @@ export class Session {
     return turn
   }
 
+  /** Removes what is no longer needed; not while something is published, whose contents nothing names yet. */
+  async sweep(): Promise<void> {
+    await this.exclusively(() => this.housekeeping.sweep())
+  }
+
   /** Resolves when everything that was asked for is on disk. */
   async written(): Promise<void> {
     await this.effects.settled()
@@ -209,11 +236,20 @@ export class Session {
   async close(): Promise<void> {
     await this.effects.drain()
     try {
+      await this.housekeeping.settled()
       await this.ledgerBook.save()
     } finally {
       await this.home.close()
     }
   }
+}
+
+/** What the release means for a member, undefined while that cannot be said: facts may select more of it. */
+function wantedBundles({ agent, protocol }: Member): readonly WantedBundle[] | undefined {
+  const { set } = protocol.self
+  if (set.release === 0 || (agent && !agent.facts)) return undefined
+  if (agent) return agent.assignments()
+  return set.bundles().map(({ name, version, manifest }) => ({ name, version, manifest: contentRefOf(manifest, name) }))
 }
 
 async function partsOf(home: Home, log: Log): Promise<Parts> {
@@ -248,7 +284,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
       : { agent: { device: { role: membership.role, site: membership.site, labels: membership.labels }, journal } }),
     ...(repository && { intake: await intakeOf(home, identity.device, repository, set) }),
   })
-  const keepers: Keepers = {
+  const keepers: Parts['keepers'] = {
     store,
     older: ({ content, first, count }) => store.older(content, { first, count }),
     outbox,

@@ -29,13 +29,36 @@ export interface WorkshopInit {
 
 export class Workshop {
   readonly #init: WorkshopInit
+  readonly #atWork = new Set<string>()
 
   constructor(init: WorkshopInit) {
     this.#init = init
   }
 
+  /** Whether a version of this bundle is being prepared or applied. */
+  isAtWork(name: string): boolean {
+    return this.#atWork.has(name)
+  }
+
   /** Never throws for what can be wrong with a bundle or this machine: that is the outcome. */
-  async prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome> {
+  prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome> {
+    return this.#working(name, () => this.#prepare(name, version, manifest))
+  }
+
+  apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
+    return this.#working(name, () => this.#apply(name, version, signal))
+  }
+
+  async #working<T>(name: string, work: () => Promise<T>): Promise<T> {
+    this.#atWork.add(name)
+    try {
+      return await work()
+    } finally {
+      this.#atWork.delete(name)
+    }
+  }
+
+  async #prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome> {
     try {
       const { home } = this.#init
       const folder = home.bundle(name, version)
@@ -51,7 +74,7 @@ export class Workshop {
     }
   }
 
-  async apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
+  async #apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
     const folder = this.#init.home.bundle(name, version)
     let policy: Policy
     let engine: Engine | undefined

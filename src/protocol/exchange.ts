@@ -79,6 +79,11 @@ export class Exchange {
     this.#open(turn, content)
   }
 
+  /** Contents that are no longer here: an ask for one is denied, and it can be wanted anew. One that is being fetched stays. */
+  evicted(digests: readonly Digest[]): void {
+    for (const digest of digests) if (this.#contents.get(digest)?.phase === 'complete') this.#contents.delete(digest)
+  }
+
   opened(turn: Turn, digest: Digest, chunks: number, have: Uint8Array): void {
     const content = this.#contents.get(digest)
     assert(chunks <= chunksMax, 'a content has at most as many chunks as its reference may name')
@@ -94,7 +99,9 @@ export class Exchange {
   openFailed(turn: Turn, digest: Digest, code: string): void {
     const content = this.#contents.get(digest)
     if (content?.phase === 'opening') this.#openAgain.set(digest, after(turn.now, openAgainMs))
-    turn.out({ type: 'log', level: 'warn', event: 'content.not-opened', fields: { content: digest, code } })
+    // Whoever keeps the quota says so, once.
+    const level = code === 'DISK_QUOTA' ? 'debug' : 'warn'
+    turn.out({ type: 'log', level, event: 'content.not-opened', fields: { content: digest, code } })
   }
 
   /** A neighbour asks to hear of contents: it is told what is here, and what comes. */

@@ -40,6 +40,8 @@ export type ProtocolInput =
   | { readonly type: 'fetch-ended'; readonly fetch: number; readonly end: FetchEnd }
   /** Contents that were made here, and are complete in the store. */
   | { readonly type: 'added'; readonly refs: readonly ContentRef[] }
+  /** Contents that were removed from the store, and are neither told of nor served from now on. */
+  | { readonly type: 'evicted'; readonly contents: readonly Digest[] }
   /** New metadata that was signed or imported here. */
   | { readonly type: 'metadata'; readonly pack: MetadataPack }
   /** A sealed report lies in the outbox, our own or one to carry. */

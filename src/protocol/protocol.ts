@@ -19,16 +19,9 @@ import { Head, asksForMore, isBlameless } from './head.ts'
 import type { ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
-import {
-  Neighbours,
-  dismiss,
-  send,
-  wrongBytes,
-  type Neighbour,
-  type Self,
-  type Standing,
-  type Turn,
-} from './neighbour.ts'
+import { metered } from './metered.ts'
+import { Neighbours, dismiss, send, wrongBytes } from './neighbour.ts'
+import type { Neighbour, Self, Standing, Turn } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
 import { Progress, type Readiness } from './progress.ts'
 import { Reconcile } from './reconcile.ts'
@@ -191,6 +184,8 @@ export class Protocol {
       case 'added':
         for (const ref of input.refs) this.#exchange.added(turn, ref)
         return
+      case 'evicted':
+        return this.#exchange.evicted(input.contents)
       case 'metadata':
         this.#head.announce(turn, input.pack)
         return this.#metadataChanged(turn, 'young')
@@ -396,19 +391,7 @@ export class Protocol {
   }
 
   /** The same turn, with its effects counted. */
-  #counted({ now, out, notify }: Turn): Turn {
-    return { now, out: (effect) => this.#count(effect, out), notify }
-  }
-
-  /** Passes an effect on; what goes over the line is entered into the ledger. Nothing is said behind a good-bye. */
-  #count(effect: ProtocolEffect, out: EffectSink<ProtocolEffect>): void {
-    if (effect.type === 'send') {
-      const receiver = this.neighbours.get(effect.link)
-      if (!receiver || receiver.phase === 'closing') return
-      this.ledger.message(receiver, 'up', effect.bytes)
-    }
-    if (effect.type === 'gossip')
-      for (const neighbour of this.neighbours.list('outside')) this.ledger.gossip(neighbour, 'up', effect.bytes)
-    out(effect)
+  #counted(turn: Turn): Turn {
+    return metered(turn, this.neighbours, this.ledger)
   }
 }

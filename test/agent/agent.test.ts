@@ -110,6 +110,9 @@ describe('whom a bundle is meant for', () => {
     expect(of('want').map(({ ref }) => ref.digest)).toEqual([digestOf(mine), digestOf(theirs)])
     deliver(theirs)
     expect([of('prepare'), agent.status().map(({ name }) => name)]).toEqual([[], ['mine']])
+    expect(agent.assignments().map(({ name }) => name)).toEqual(['mine', 'theirs'])
+    const forOthers = [digestOf(mine), digestOf(theirs), digestOf(lyon)].map((content) => agent.isForOthers(content))
+    expect(forOthers).toEqual([false, true, false])
   })
 
   it('for a client that acts for its site is held as by a relay, and let go when it no longer does', () => {

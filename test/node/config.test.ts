@@ -15,6 +15,7 @@ describe('config.yaml', () => {
       listen: ['/ip4/0.0.0.0/tcp/47100'],
       bootstrap: [],
       lan: { discovery: true, port: 47_100 },
+      disk: { quotaBytes: 20 * 2 ** 30 },
       facts: {},
       engine: { timeout: 'PT1H', pretendRoot: undefined },
     })
@@ -37,6 +38,11 @@ describe('config.yaml', () => {
     })
   })
 
+  it('takes sizes with their unit', () => {
+    const quotaOf = (text: string): number => parseConfig(`disk: { quota: ${text} }`, 'c').disk.quotaBytes
+    expect(['500 MiB', '1.5GiB', '2 TiB', '0 MiB'].map(quotaOf)).toEqual([500 * 2 ** 20, 1.5 * 2 ** 30, 2 ** 41, 0])
+  })
+
   it.each([
     ['listne: []', 'config.yaml:1:1', /listne/],
     ['lan:\n  prot: 1', 'config.yaml:2:3', /prot/],
@@ -45,6 +51,10 @@ describe('config.yaml', () => {
     ['listen: [nowhere]', 'config.yaml:1:1', /listen/],
     ['engine: { timeout: soon }', 'config.yaml:1:11', /duration/],
     ['facts: { "a b": 1 }', 'config.yaml:1:10', /facts/],
+    ['disk: { quota: 20 }', 'config.yaml:1:9', /20 GiB/],
+    ['disk: { quota: 20 GB }', 'config.yaml:1:9', /20 GiB/],
+    ['disk: { quota: -1 GiB }', 'config.yaml:1:9', /20 GiB/],
+    ['disk:\n  size: 1 GiB', 'config.yaml:2:3', /quota/],
     ['facts: [1]', 'config.yaml:1:1', /facts/],
     ['- a', 'config.yaml:1:1', /object/],
     ['a: [', 'config.yaml:1:5', /./],

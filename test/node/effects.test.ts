@@ -29,8 +29,10 @@ function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {
     written.push(what)
     return Promise.resolve()
   }
+  const store = change.keepers?.store ?? new MemoryStore()
   const keepers: Keepers = {
-    store: new MemoryStore(),
+    store,
+    open: (ref) => store.open(ref),
     older: () => Promise.resolve(undefined),
     saveTrust: (state) => note(`trust ${state.byteLength}`)(),
     saveAddresses: note('addresses'),

@@ -46,6 +46,23 @@ describe('serving', () => {
   })
 })
 
+describe('contents that were removed', () => {
+  it('are neither served nor offered any more, and can be wanted anew; one that is being fetched stays', () => {
+    const link = stage.meet(bob)
+    stage.feed({ type: 'added', refs: [small] })
+    opened(small, 1, 0)
+    want(large)
+    stage.feed({ type: 'evicted', contents: [small.digest, large.digest, digestOf('unknown')] })
+    const ask = { type: 'asked', link, ask: 1, run: { content: small.digest, first: 0, count: 1 } } as const
+    expect(of('deny', stage.feed(ask)).map(({ code }) => code)).toEqual(['NOT_HERE'])
+    expect(told(link, stage.say(link, { t: 'want', contents: [small.digest] }))).toEqual([])
+    expect(stage.member.protocol.exchange.content(large.digest)?.phase).toBe('listing')
+    expect(of('open', want(small)).map(({ ref }) => ref)).toEqual([small])
+    opened(small, 1, 0)
+    expect(of('serve', stage.feed(ask))).toHaveLength(1)
+  })
+})
+
 describe('what a neighbour says it has', () => {
   it('of another number of chunks than there are is held against it', () => {
     const link = stage.meet(bob)

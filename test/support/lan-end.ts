@@ -14,7 +14,7 @@ import { generateCertificate } from '@libp2p/tls/utils'
 import { silentLog } from '#base/log.ts'
 import { sha256 } from '#base/digest.ts'
 import type { Address, LinkEvents, LinkId } from '#protocol/link.ts'
-import { lanCreditBytes, lanRunBytes } from '#protocol/params.ts'
+import { lanCreditBytesMax, lanRunBytes } from '#protocol/params.ts'
 import { startMesh, type Mesh } from '#mesh/host.ts'
 
 /** The length around which cuts gather. */
@@ -85,7 +85,7 @@ async function fetchLink(address: string, bytes: number): Promise<void> {
     }
   }
   const [startedAt, cpuBefore] = [performance.now(), process.cpuUsage()]
-  await Promise.all(Array.from({ length: lanCreditBytes / lanRunBytes }, fetcher))
+  await Promise.all(Array.from({ length: lanCreditBytesMax / lanRunBytes }, fetcher))
   tell({ seconds: (performance.now() - startedAt) / 1000, bytes: came, ...cost(cpuBefore) })
   await mesh.stop()
 }

@@ -32,10 +32,14 @@ export class DemoMember {
 
   /** Starts it; resolves with its addresses once it is ready. */
   async start(): Promise<readonly string[]> {
-    const child = spawn(process.execPath, [youngGeneration, program, 'run', '--home', this.home, '--json', '--log', 'warn'], {
-      // The channel ends with us, and the daemon with the channel: no process is left behind, however we end.
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
+    const child = spawn(
+      process.execPath,
+      [youngGeneration, program, 'run', '--home', this.home, '--json', '--log', 'warn'],
+      {
+        // The channel ends with us, and the daemon with the channel: no process is left behind, however we end.
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      },
+    )
     this.#process = child
     const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>()
     child.stdout?.on('data', (data: Buffer) => {
