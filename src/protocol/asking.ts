@@ -114,7 +114,8 @@ export class Asking {
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
-      while (offer && creditBytes > 0) {
+      if (!offer) continue
+      while (creditBytes > 0) {
         const run = chooseInside({ content, offer, creditBytes }, this.#self.random)
         if (!run) break
         this.#ask(turn, neighbour, content, run)
