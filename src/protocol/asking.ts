@@ -50,7 +50,7 @@ export class Asking {
     this.#credit.arrived(now, { link, bytes, askedAt: startedAt, isFirst: fetch.arrived === 0 })
     this.fetches.arrived(now, fetch, index, bytes)
     if (outside) this.line.moved(now)
-    if (outside || this.#hasRoom(link)) this.#ready.add(link)
+    if (this.#hasRoom(link)) this.#ready.add(link)
   }
 
   ended(fetch: Fetch): void {
@@ -88,11 +88,14 @@ export class Asking {
     if (queue.length > 0) this.#fillAll(turn, asked, queue)
   }
 
+  /** Whether there is room for more than a chunk or two: asks for one chunk at a time cost more than they bring. */
   #hasRoom(link: LinkId): boolean {
     const neighbour = this.#neighbours.get(link)
     if (!neighbour) return false
+    const outstanding = this.fetches.bytesFrom(link)
     const credit = this.#credit.bytesOf(neighbour)
-    return credit - this.fetches.bytesFrom(link) >= Math.min(lanRunBytes, credit / 2)
+    const enough = neighbour.inside ? Math.min(lanRunBytes, credit / 2) : credit / 4
+    return outstanding === 0 || credit - outstanding >= enough
   }
 
   /** Those who hand out the least first, and who acts at the uplink after all others of the site: it has the line to look after. */
@@ -111,6 +114,7 @@ export class Asking {
 
   /** Asks a neighbour of our site for as much as its credit allows, in order of priority. */
   #fillInside(turn: Turn, neighbour: Neighbour, queue: readonly WantedContent[]): void {
+    if (!this.#hasRoom(neighbour.link)) return
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
@@ -133,6 +137,7 @@ export class Asking {
     duty: (content: Digest, part: number) => boolean,
   ): Set<WantedContent> {
     const took = new Set<WantedContent>()
+    if (!this.#hasRoom(neighbour.link)) return took
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)

@@ -21,6 +21,8 @@ import {
 } from './params.ts'
 
 const windowsKept = 4
+/** So many windows without growth, and a link is taken to be full (as the start-up of BBR does, draft-ietf-ccwg-bbr). */
+const steadyWindows = 3
 /** The least delay is believed this long: routes change. */
 const baseMsKept = 30_000
 
@@ -31,6 +33,8 @@ interface Measure {
   rates: number[]
   baseMs: number | undefined
   baseAt: Instant
+  /** Windows in a row that were no faster than those before; at first twice the credit is given, to find out what the link carries. */
+  steady: number
   /** In the polite mode: how much of the credit is used, 0 to 1. */
   share: number
 }
@@ -60,14 +64,15 @@ export class Credit {
     const measure = this.#measures.get(link)
     const rate = measure ? Math.max(0, ...measure.rates) : 0
     const baseMs = measure?.baseMs ?? 0
+    const gain = measure && measure.steady < steadyWindows ? 2 : 1
     if (inside) {
-      const bytes = (rate * (baseMs + lanCreditMs)) / 1000
+      const bytes = (rate * (baseMs + lanCreditMs) * gain) / 1000
       return Math.min(lanCreditBytesMax, Math.max(lanCreditBytesMin, bytes))
     }
     if (rate === 0) return wanCreditBytesStart
     const spareMs = this.#isPolite ? politeMs / 2 : wanCreditMs
     const share = this.#isPolite ? (measure?.share ?? 1) : 1
-    const bytes = ((rate * (baseMs + spareMs)) / 1000) * share
+    const bytes = ((rate * (baseMs + spareMs)) / 1000) * share * gain
     return Math.min(wanCreditBytesMax, Math.max(wanCreditBytesMin, bytes))
   }
 
@@ -83,7 +88,15 @@ export class Credit {
       measure.windowAt = now
       measure.windowBytes = 0
     } else
-      this.#measures.set(link, { windowAt: now, windowBytes: 0, rates: [], baseMs: undefined, baseAt: now, share: 1 })
+      this.#measures.set(link, {
+        windowAt: now,
+        windowBytes: 0,
+        rates: [],
+        baseMs: undefined,
+        baseAt: now,
+        steady: 0,
+        share: 1,
+      })
   }
 
   arrived(now: Instant, { link, bytes, askedAt, isFirst }: Arrival): void {
@@ -92,7 +105,9 @@ export class Credit {
     measure.windowBytes += bytes
     const windowMs = since(measure.windowAt, now)
     if (windowMs >= creditWindowMs) {
-      measure.rates.push((measure.windowBytes * 1000) / windowMs)
+      const rate = (measure.windowBytes * 1000) / windowMs
+      measure.steady = rate > Math.max(0, ...measure.rates) * 1.25 ? 0 : measure.steady + 1
+      measure.rates.push(rate)
       if (measure.rates.length > windowsKept) measure.rates.shift()
       measure.windowAt = now
       measure.windowBytes = 0

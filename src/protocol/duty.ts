@@ -47,7 +47,7 @@ export function mix(value: number): number {
 }
 
 /** FNV-1a over the last characters of a peer id, which differ between members. */
-export function seedOf(text: string): number {
+function seedOf(text: string): number {
   let hash = 0x811c9dc5
   for (let index = Math.max(0, text.length - 16); index < text.length; index++)
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)

@@ -30,6 +30,14 @@ function runs(credit: Credit, bytesPerSecond: number, delayMs = 0, from: Instant
 }
 
 describe('the credit of a link', () => {
+  it('is twice as much at first, until the link is found to carry no more', () => {
+    const credit = new Credit()
+    const now = runs(credit, 1_000_000, 40, start, 0.6)
+    const first = credit.bytesOf(outside)
+    runs(credit, 1_000_000, 40, now, 2)
+    expect(first / credit.bytesOf(outside)).toBeCloseTo(2, 1)
+  })
+
   it('is a start value while its rate is not known', () => {
     const credit = new Credit()
     expect([credit.bytesOf(inside), credit.bytesOf(outside)]).toEqual([lanCreditBytesMin, wanCreditBytesStart])
