@@ -145,7 +145,13 @@ export class Asking {
       const without = [...this.#offersInside(content), ...this.line.taken(turn.now, content.ref.digest)]
       const isOurs = (part: number): boolean => duty(content.ref.digest, part)
       while (creditBytes > 0) {
-        const run = chooseOutside({ content, offer, creditBytes, without, from: 0, isOurs })
+        const choice = { content, offer, creditBytes, without }
+        // Who is done with its own helps out, far from where the others are at work: their lines may be slower.
+        const run =
+          chooseOutside({ ...choice, from: 0, isOurs }) ??
+          (this.fetches.bytesFrom(neighbour.link) === 0
+            ? chooseOutside({ ...choice, from: this.#self.random.below(content.have.size), isOurs: () => true })
+            : undefined)
         if (!run) break
         this.#ask(turn, neighbour, content, run)
         took.add(content)

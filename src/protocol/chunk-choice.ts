@@ -47,7 +47,7 @@ interface OutsideChoice extends Choice {
   readonly without: readonly Bitmap[]
   /** Where to begin. */
   readonly from: number
-  /** Whether fetching this part of the content is our duty (duty.ts). */
+  /** Whether fetching this part of the content is ours to do (duty.ts). */
   readonly isOurs: (part: number) => boolean
 }
 

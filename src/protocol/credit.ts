@@ -112,9 +112,7 @@ export class Credit {
       measure.windowAt = now
       measure.windowBytes = 0
     }
-    // Without the time that its own bytes take, or a long chunk would look like a queue.
-    const rate = this.rateOf(link)
-    if (isFirst && rate > 0) this.#delayed(now, measure, Math.max(0, since(askedAt, now) - (bytes * 1000) / rate))
+    if (isFirst) this.#delayed(now, measure, since(askedAt, now))
   }
 
   down(link: LinkId): void {

@@ -52,7 +52,7 @@ describe('the credit of a link', () => {
       runs(credit, rate, 40)
       return credit.bytesOf(outside)
     })
-    expect(credits[0]).toBeCloseTo((1_000_000 * (40 + wanCreditMs)) / 1_000, -4)
+    expect(credits[0]).toBeCloseTo((1_000_000 * (10 + 40 + wanCreditMs)) / 1_000, -4)
     expect(credits.slice(1)).toEqual([wanCreditBytesMin, wanCreditBytesMax])
   })
 
