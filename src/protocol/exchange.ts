@@ -68,6 +68,7 @@ export class Exchange {
     this.#openAgain.delete(digest)
     this.#asking.cancel(turn, content)
     this.#interests.done(turn, digest)
+    this.line.done(digest)
     if (content.phase === 'listing' && content.ref.list) this.unwant(turn, content.ref.list.digest)
   }
 
@@ -210,7 +211,9 @@ export class Exchange {
     const { content } = fetch
     this.#asking.arrived(turn.now, fetch, index, bytes)
     const peer = this.#neighbours.get(fetch.link)?.peer
-    const reason = verdict === 'stored' ? undefined : verdict
+    const isDouble = verdict === 'already' && fetch.outside
+    const known = verdict === 'stored' ? undefined : verdict
+    const reason = isDouble ? this.line.doubleOf(content.ref.digest, index) : known
     this.#ledger.chunk(fetch.outside, 'down', content.ref.digest, bytes, { peer, reason })
     // Let go while it was on its way.
     if (this.#contents.get(content.ref.digest) !== content) return undefined

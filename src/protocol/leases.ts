@@ -22,6 +22,8 @@ interface Word {
 
 export class Leases {
   readonly #leases = new Map<Digest, Map<LinkId, Lease>>()
+  /** Chunks of what is fetched whose lease ran out. */
+  readonly #lapsed = new Map<Digest, Bitmap>()
   readonly #words = new Map<LinkId, Word>()
 
   /** A neighbour acts at the uplink: from now on we wait for it. */
@@ -64,10 +66,21 @@ export class Leases {
   expire(now: Instant): boolean {
     let found = false
     for (const [content, leases] of this.#leases) {
-      for (const [link, { until }] of leases) if (until <= now) found = leases.delete(link)
+      for (const [link, { until, chunks }] of leases) {
+        if (until > now) continue
+        found = leases.delete(link)
+        const lapsed = this.#lapsed.get(content)
+        if (lapsed?.size === chunks.size) lapsed.addAll(chunks)
+        else this.#lapsed.set(content, new Bitmap(chunks.size, chunks.bytes))
+      }
       if (leases.size === 0) this.#leases.delete(content)
     }
     return found
+  }
+
+  /** Whether somebody had taken a chunk on and did not bring it in time: who took it over may get it twice. */
+  hasLapsed(content: Digest, index: number): boolean {
+    return this.#lapsed.get(content)?.has(index) ?? false
   }
 
   /** Whether a neighbour that acts has not kept its word, while we lacked something since `hungrySince`. */
@@ -85,6 +98,7 @@ export class Leases {
 
   done(content: Digest): void {
     this.#leases.delete(content)
+    this.#lapsed.delete(content)
   }
 
   /** It is gone, or acts no more: what it has under way it still brings, or its lease runs out. */

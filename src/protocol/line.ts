@@ -128,6 +128,11 @@ export class Line implements LineView {
     this.#leases.done(content)
   }
 
+  /** Why a chunk that we asked for over the line was here already when it came: somebody of the site brought it too. */
+  doubleOf(content: Digest, index: number): 'lease-expired' | 'race' {
+    return this.#leases.hasLapsed(content, index) ? 'lease-expired' : 'race'
+  }
+
   /** Renews our leases, and looks over what is missing; `queue` is what we fetch, most urgent first. */
   wake(turn: Turn, queue: readonly WantedContent[]): void {
     this.#leases.expire(turn.now)

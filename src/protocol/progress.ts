@@ -5,6 +5,7 @@
  */
 import { after, instant, since, type Instant } from '#base/time.ts'
 import type { PeerId } from '#trust/peer-id.ts'
+import { Bitmap } from './bitmap.ts'
 import type { Exchange } from './exchange.ts'
 import { Flow } from './flow.ts'
 import { outlook, type SiteMember } from './outlook.ts'
@@ -216,19 +217,14 @@ const hearsayMs = 10_000
 /** Bytes of a content that neither we have nor any of these neighbours. */
 function lacking({ phase, ref, have, offers }: WantedContent, links: readonly LinkId[]): number {
   if (phase !== 'fetching' || have.size === 0) return ref.length
-  if (links.length === 0) return Math.round((ref.length * (have.size - have.count)) / have.size)
-  const here = have.bytes.slice()
+  const here = links.length === 0 ? have : new Bitmap(have.size, have.bytes)
   for (const link of links) {
     const offer = offers.get(link)
     if (offer?.isFull) return 0
-    offer?.bytes.forEach((byte, index) => (here[index]! |= byte))
+    if (offer) here.addAll(offer)
   }
-  let count = 0
-  for (const byte of here) count += bitsOf[byte] ?? 0
-  return Math.round((ref.length * (have.size - count)) / have.size)
+  return Math.round((ref.length * (have.size - here.count)) / have.size)
 }
-
-const bitsOf = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll('0', '').length)
 
 function memberOf(peer: PeerId, { name, role, row, at }: Heard, now: Instant, present: boolean): SiteMember {
   return { peer, name, role, present, ageMs: since(at, now), row }

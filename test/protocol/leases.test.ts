@@ -42,6 +42,19 @@ describe('a lease', () => {
     expect(taken(0)).toEqual([])
   })
 
+  it('that ran out is remembered, so that it can be told why a chunk came twice', () => {
+    leases.heard(start, link, content, chunks, 10_000)
+    const lapsed = (): boolean[] => [0, 1, 2, 3].map((index) => leases.hasLapsed(content, index))
+    expect(lapsed()).toEqual([false, false, false, false])
+    leases.expire(after(start, 10_000))
+    expect(lapsed()).toEqual([false, true, true, false])
+    leases.heard(after(start, 10_000), link, content, new Bitmap(8, Uint8Array.of(0b1000)), 1_000)
+    leases.expire(after(start, 11_000))
+    expect(lapsed()).toEqual([false, true, true, true])
+    leases.done(content)
+    expect(lapsed()).toEqual([false, false, false, false])
+  })
+
   it('of one that does not act is no lease', () => {
     leases.heard(start, 2 as LinkId, content, chunks, 10_000)
     expect(taken(0)).toEqual([])

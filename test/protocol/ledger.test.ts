@@ -7,6 +7,7 @@ import { Ledger, type LedgerState } from '#protocol/ledger.ts'
 import type { LinkId } from '#protocol/link.ts'
 import { ledgerContentsMax, peersPerContentMax } from '#protocol/params.ts'
 import { encodeMessage } from '#protocol/wire.ts'
+import { chunk, fetches, have, large, opened, replaceStage, want } from '../support/exchange-stage.ts'
 import { announced, addressOf, of, Site, Stage } from '../support/site.ts'
 
 const content = sha256(utf8('content'))
@@ -169,5 +170,28 @@ describe('what a member enters', () => {
     const report = new Uint8Array(300).fill(1)
     stage.say(link, { t: 'reports', sealed: [report] })
     expect(stage.member.protocol.ledger.wan.upBytes).toBe(saidBytes(link))
+  })
+})
+
+describe('what came in vain', () => {
+  /** A relay that asks the origin for ten chunks and is brought one of them so. */
+  const reasonOf = (verdict: 'already' | 'wrong' | 'unstored'): unknown => {
+    const site = new Site()
+    const stage = replaceStage(new Stage(site, site.person('relay', { role: 'relay' })))
+    stage.start()
+    const link = stage.meet(site.origin, { direction: 'out', address: addressOf(200) })
+    want({ digest: large.digest, length: large.length })
+    opened(large, 10)
+    const [ask] = fetches(have(link, large, 10))
+    chunk(ask?.fetch ?? 0, ask?.run.first ?? 0, verdict)
+    return stage.member.protocol.ledger.entries()[0]?.[1].duplicates
+  }
+
+  it.each([
+    ['was brought by a neighbour meanwhile', 'already', { race: 32_000 }],
+    ['was wrong', 'wrong', { wrong: 32_000 }],
+    ['could not be stored', 'unstored', { unstored: 32_000 }],
+  ] as const)('says so of a chunk that %s', (_what, verdict, reason) => {
+    expect(reasonOf(verdict)).toEqual(reason)
   })
 })
