@@ -17,6 +17,7 @@ import {
   large,
   opened,
   site,
+  small,
   stage,
   want,
 } from '../support/exchange-stage.ts'
@@ -60,6 +61,20 @@ describe('telling the site', () => {
     expect(during.length).toBeLessThanOrEqual(2 + Math.ceil(3_000 / progressTellMs))
     expect(during[0]?.row).toMatchObject({ missing: large.length })
     expect(during.at(-1)?.row).toMatchObject({ missing: 0, rate: 0 })
+  })
+
+  it('is made up for where it was too early, though nothing more happens', () => {
+    const near = stage.meet(bob)
+    stage.pass(10_000)
+    want(small)
+    opened(small, 1)
+    expect(told(near).at(-1)?.row.missing).toBe(small.length)
+    stage.pass(1_200)
+    want({ digest: large.digest, length: large.length })
+    opened(large, 10)
+    expect(told(near).at(-1)?.row.missing).toBe(small.length)
+    stage.pass(progressTellMs)
+    expect(told(near).at(-1)?.row.missing).toBe(small.length + large.length)
   })
 
   it('is silent while nothing changes, and hardly ever wakes for it', () => {
