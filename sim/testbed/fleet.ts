@@ -52,9 +52,10 @@ export class BedFleet {
   /** Makes the home of everybody. */
   async make(): Promise<void> {
     await this.origin.run('init', '--fleet', 'bed', '--name', 'origin')
-    const waiting = this.nodes.map((node) => async (): Promise<unknown> => {
+    const waiting = this.nodes.map((node) => async (): Promise<void> => {
       const token = await this.#token(node.site, node.group.role)
-      return node.member.run('join', token, '--name', node.member.name.replaceAll('/', '-'))
+      await node.member.run('join', token, '--name', node.member.name.replaceAll('/', '-'))
+      await node.member.pretend()
     })
     await Promise.all(
       Array.from({ length: homesAtOnce }, async () => {

@@ -5,6 +5,7 @@
 import { execa } from 'execa'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { openSync, closeSync, readFileSync, readlinkSync } from 'node:fs'
+import { appendFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -144,6 +145,14 @@ export class BedMember {
     return undefined
   }
 
+  /**
+   * Lets it apply to a scratch folder: no tool is started, which two cores could not do for twenty at once, and a bundle comes to rest as
+   * `applied`. Without any engine it would be tried again each minute, and each time reported.
+   */
+  async pretend(): Promise<void> {
+    await appendFile(join(this.home, 'config.yaml'), `\nengine: { pretendRoot: ${join(this.home, 'scratch')} }\n`)
+  }
+
   /** Runs one command on this home to its end; its last line as JSON. Unavailable `TESTBED_COMMAND_FAILED` where it says no. */
   async run(...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
     const words = [program, ...args, '--home', this.home, '--json']
@@ -159,7 +168,7 @@ export class BedMember {
   }
 }
 
-/** No configuration-management tool is found, so that preparing ends with the bundle in place and starts no engine: two cores for twenty. */
+/** What the machine of the test bed has installed is no part of it. */
 const environment = (folder: string): NodeJS.ProcessEnv => ({
   ...process.env,
   GRAPEVINE_ENGINE_PATH: join(folder, 'no-engine'),

@@ -3,7 +3,7 @@
  * id of the process that made them, so what a killed run left behind is found by the next and removed; nobody else's is touched.
  */
 import { execa } from 'execa'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Unavailable } from '#base/errors.ts'
 
@@ -60,8 +60,7 @@ export class Namespaces {
   }
 
   async remove(): Promise<void> {
-    await Promise.all(this.#names.map((name) => removeOne(name)))
-    this.#names.length = 0
+    await removeAll(this.#names.splice(0))
   }
 
   /** Removes what runs that were killed left behind; the names of it, and of what a living process still holds. */
@@ -71,7 +70,7 @@ export class Namespaces {
     const ours = names.filter((name) => ownerOf(name) !== undefined && ownerOf(name) !== process.pid)
     const held = ours.filter((name) => isRunning(ownerOf(name) ?? 0))
     const removed = ours.filter((name) => !held.includes(name))
-    await Promise.all(removed.map((name) => removeOne(name)))
+    await removeAll(removed)
     return { removed, held }
   }
 }
@@ -91,17 +90,31 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-async function removeOne(name: string): Promise<void> {
-  const pids = async (): Promise<number[]> => {
-    const listed = await outside('ip', ['netns', 'pids', name])
-    return listed.split('\n').filter(Boolean).map(Number)
-  }
+/** Ends what runs in them, then removes them: each for itself, so that one that fails leaves no other behind. */
+async function removeAll(names: readonly string[]): Promise<void> {
   const deadline = Date.now() + endMs
-  for (let left = await pids(); left.length > 0 && Date.now() < deadline; left = await pids()) {
+  for (let left = pidsIn(names); left.length > 0 && Date.now() < deadline; left = pidsIn(names)) {
     for (const pid of left) kill(pid)
     await sleep(20)
   }
-  await outside('ip', ['netns', 'del', name])
+  const ends = await Promise.allSettled(names.map((name) => outside('ip', ['netns', 'del', name])))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}
+
+/** Processes in these namespaces: one look at all of them, where `ip netns pids` would look at all for each. */
+function pidsIn(names: readonly string[]): number[] {
+  const places = new Set(names.map((name) => inodeOf(`/run/netns/${name}`)))
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => places.has(inodeOf(`/proc/${pid}/ns/net`) ?? -1)).map(Number)
+}
+
+/** Undefined where it is not there, or no longer. */
+function inodeOf(path: string): number | undefined {
+  try {
+    return statSync(path).ino
+  } catch {
+    return undefined
+  }
 }
 
 function kill(pid: number): void {

@@ -25,7 +25,7 @@ export function writePolicy(folder: string, plan: BundlePlan, random: Random): v
   mkdirSync(join(folder, 'files'), { recursive: true })
   for (let index = 0; index < files.count; index++)
     writeFileSync(join(folder, 'files', `${String(index).padStart(4, '0')}.bin`), bytesFrom(random, files.size))
-  // Nothing is ever applied: there is no engine in the test bed.
+  // Applied below a scratch folder.
   writeFileSync(join(folder, 'policy.yaml'), `policy: ${plan.id}\nresources:\n  - directory: { path: /nowhere }\n`)
 }
 
