@@ -47,6 +47,12 @@ export interface ChunkStore {
   read(content: Digest, index: number): Promise<Uint8Array | undefined>
 
   /**
+   * Some of `count` chunks from `first` on, as `read` gives them: in order, as many as are cheap to read at once, at least one where `first`
+   * is here, none where it is not.
+   */
+  readRun(content: Digest, first: number, count: number): Promise<readonly Uint8Array[]>
+
+  /**
    * The whole content as one piece, for small ones such as manifests and lists; undefined where it is not complete. Refused
    * `CONTENT_TOO_LARGE` for more than `max` bytes, `CONTENT_WRONG` where its signed list describes other bytes than its digest.
    */

@@ -44,6 +44,14 @@ export class MemoryStore implements ChunkStore {
     return settle(() => this.#contents.get(content)?.chunks[index]?.slice())
   }
 
+  readRun(content: Digest, first: number, count: number): Promise<readonly Uint8Array[]> {
+    return settle(() => {
+      const chunks = this.#contents.get(content)?.chunks.slice(first, first + count) ?? []
+      const missing = chunks.indexOf(undefined)
+      return chunks.slice(0, missing === -1 ? count : missing).flatMap((chunk) => chunk?.slice() ?? [])
+    })
+  }
+
   readWhole(content: Digest, max: number): Promise<Uint8Array | undefined> {
     return settle(() => this.#whole(content, max))
   }

@@ -16,6 +16,7 @@ import { chunkBytesMax, isSameRef, type ContentRef } from '#content/content-ref.
 import type { Cut } from '#content/cutting.ts'
 import type { StoredBytes } from '#content/retention.ts'
 import { chunkWrong, contentMissing, contentTooLarge, contentWrong } from '#content/store-fault.ts'
+import { Arrivals } from './arrivals.ts'
 import { syncFolder } from './atomic.ts'
 import type { Catalog, Segment } from './catalog.ts'
 import { receive } from './incoming.ts'
@@ -23,7 +24,7 @@ import { ListCache } from './list-cache.ts'
 import { sizeOf, StoredContent, type StoreFolders } from './stored-content.ts'
 import { systemError } from './system-error.ts'
 import { Turns } from './turns.ts'
-import { WriteBack } from './write-back.ts'
+import { WriteBack, type Lender } from './write-back.ts'
 
 /** Digests looked up in the index at once. */
 const lookupsMax = 1_024
@@ -35,17 +36,20 @@ export class FileStore implements ChunkStore {
   readonly #lists = new ListCache()
   readonly #turns = new Turns<Digest>()
   readonly #writeBack: WriteBack
+  readonly #arrivals: Arrivals
   #added = 0
   #uses = 0
 
   private constructor(folders: StoreFolders, index: Catalog) {
     this.#folders = folders
     this.#index = index
-    this.#writeBack = new WriteBack(index, {
+    const lender: Lender = {
       change: (content, act) => this.#change(content, act),
       listOf: (ref) => this.#listOf(ref),
       isHeld: (content) => this.#contents.get(content.ref.digest) === content,
-    })
+    }
+    this.#writeBack = new WriteBack(index, lender)
+    this.#arrivals = new Arrivals(lender, this.#writeBack)
   }
 
   /** The store in the folder `contents/` of a home. Where the index was lost, small complete contents are found by their names, larger ones once they are opened. */
@@ -93,13 +97,7 @@ export class FileStore implements ChunkStore {
     const isRight = index >= 0 && index < list.size && bytes.byteLength === list.lengthAt(index)
     if (!isRight || sha256(bytes) !== list.digestAt(index)) throw chunkWrong(content, index)
     if (stored.has(index)) return 'already'
-    return this.#change(content, async () => {
-      if (this.#contents.get(content) !== stored) throw contentMissing(content)
-      if (stored.has(index)) return 'already'
-      await stored.write(list, index, bytes)
-      this.#writeBack.touch(stored)
-      return 'stored'
-    })
+    return this.#arrivals.put(stored, { index, bytes })
   }
 
   async read(content: Digest, index: number): Promise<Uint8Array | undefined> {
@@ -123,6 +121,16 @@ export class FileStore implements ChunkStore {
       this.#writeBack.touch(stored)
       return undefined
     })
+  }
+
+  async readRun(content: Digest, first: number, count: number): Promise<readonly Uint8Array[]> {
+    const stored = this.#contents.get(content)
+    if (!stored?.has(first)) return []
+    const list = await this.#listOf(stored.ref).catch(() => undefined)
+    const chunks = list && (await this.#onDisk(() => stored.readRun(list, first, count)))
+    if (chunks) return chunks
+    const bytes = await this.read(content, first)
+    return bytes ? [bytes] : []
   }
 
   async readWhole(content: Digest, max: number): Promise<Uint8Array | undefined> {
@@ -353,7 +361,7 @@ export class FileStore implements ChunkStore {
         const from = await this.#listOf(source.ref).catch(() => undefined)
         const bytes = from && (await source.read(from, place.index))
         if (!bytes || sha256(bytes) !== digest) continue
-        await content.write(list, index, bytes)
+        await content.write(list, [{ index, bytes }])
         content.kin.found(index, { content: source.ref.digest, index: place.index })
       }
     }

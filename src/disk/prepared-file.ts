@@ -2,7 +2,6 @@
  * One file of a prepared bundle: made read-only, once, from verified bytes, and never outside its folder. A file that is a content of its
  * own shares its bytes with the store by a hard link.
  */
-import { createReadStream } from 'node:fs'
 import { link, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Hasher, type Digest } from '#base/digest.ts'
@@ -11,6 +10,9 @@ import type { ManifestFile } from '#content/manifest.ts'
 import { pathFault } from '#content/manifest-path.ts'
 import type { FileStore } from './file-store.ts'
 import { writeAll } from './stored-content.ts'
+
+/** 256 KiB: read and hashed at once. */
+const hashedBytes = 262_144
 
 /** Where a path of a bundle lies below `folder`. Refused `TREE_ESCAPE` for one that would leave it, although no parser lets such a path through. */
 export function placeIn(folder: string, path: string): string {
@@ -65,8 +67,18 @@ export async function extractFile(store: FileStore, content: Digest, entry: Mani
   }
 }
 
+/** With one buffer for all of it: those of a stream would be garbage faster than it is collected. */
 async function digestOf(path: string): Promise<Digest> {
   const hasher = new Hasher()
-  for await (const piece of createReadStream(path, { highWaterMark: 262_144 })) hasher.update(piece as Uint8Array)
-  return hasher.digest()
+  const file = await open(path)
+  try {
+    const buffer = new Uint8Array(hashedBytes)
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, null)
+      if (bytesRead === 0) return hasher.digest()
+      hasher.update(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await file.close()
+  }
 }

@@ -9,9 +9,9 @@
  *
  * A content lies in `contents/<2 hex>/<62 hex>`, read-only; until it is complete beside it, with `.part`, holes where chunks are missing.
  */
-import { constants, type PathLike } from 'node:fs'
-import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import type { PathLike } from 'node:fs'
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fromBase64url, toBase64url } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
 import type { ChunkList } from '#content/chunk-list.ts'
@@ -20,10 +20,19 @@ import { listEntryBytes, type ContentRef } from '#content/content-ref.ts'
 import { Kinship } from '#content/kinship.ts'
 import { clearBit, countBits, fullBits, hasBit, setBit } from './bits.ts'
 import type { ContentRecord, Segment } from './catalog.ts'
+import { readAt, writeAt, type Stretch } from './part-bytes.ts'
 import { isAbsent } from './system-error.ts'
 
 /** Bundles share few packs: an older prepared version, the newer one, and some more. */
 const layoutsMax = 4
+
+/** 256 KiB by one read, and held while they are sent: eight chunks, which is where longer reads stop to pay. */
+const runBytesMax = 262_144
+
+export interface Chunk {
+  readonly index: number
+  readonly bytes: Uint8Array
+}
 
 export interface StoreFolders {
   /** The folder `contents/`. */
@@ -116,15 +125,11 @@ export class StoredContent {
     this.where = 'file'
   }
 
-  /** Writes a verified chunk into the part file and says that it is here. */
-  async write(list: ChunkList, index: number, bytes: Uint8Array): Promise<void> {
-    const file = await openPart(this.partPath)
-    try {
-      await writeAll(file, bytes, list.offsetAt(index))
-    } finally {
-      await file.close()
-    }
-    this.mark(index, true)
+  /** Writes verified chunks into the part file and says that they are here. */
+  async write(list: ChunkList, chunks: readonly Chunk[]): Promise<void> {
+    if (chunks.length === 0) return
+    await writeAt(this.partPath, stretchesOf(list, chunks))
+    for (const { index } of chunks) this.mark(index, true)
   }
 
   /** A chunk from wherever it lies whole; undefined where it does so nowhere. */
@@ -135,6 +140,23 @@ export class StoredContent {
       if (bytes && sha256(bytes) === digest) return bytes
     }
     return undefined
+  }
+
+  /** Chunks that follow each other, some 256 KiB of them, by one read; undefined where not all of them are whole in one place. */
+  async readRun(list: ChunkList, first: number, count: number): Promise<Uint8Array[] | undefined> {
+    const start = list.offsetAt(first)
+    let end = first + 1
+    while (end < first + count && this.has(end) && list.offsetAt(end + 1) - start <= runBytesMax) end++
+    const [segments] = this.#places()
+    const bytes = segments && (await readSegments(segments, start, list.offsetAt(end) - start))
+    if (!bytes) return undefined
+    const chunks: Uint8Array[] = []
+    for (let index = first; index < end; index++) {
+      const chunk = bytes.subarray(list.offsetAt(index) - start, list.offsetAt(index + 1) - start)
+      if (sha256(chunk) !== list.digestAt(index)) return undefined
+      chunks.push(chunk)
+    }
+    return chunks
   }
 
   /**
@@ -192,18 +214,15 @@ export class StoredContent {
   /** Copies every chunk that is still whole into a new part file, and goes on from there. The old files of our own are removed. */
   async salvage(list: ChunkList): Promise<void> {
     const kept: number[] = []
-    const file = await openPart(this.partPath)
-    try {
-      for (let index = 0; index < this.size; index++) {
-        const bytes = this.has(index) ? await this.read(list, index) : undefined
-        if (!bytes) continue
-        await writeAll(file, bytes, list.offsetAt(index))
-        kept.push(index)
-      }
-      await file.datasync()
-    } finally {
-      await file.close()
+    for (let index = 0; index < this.size; index++) {
+      const bytes = this.has(index) ? await this.read(list, index) : undefined
+      if (!bytes) continue
+      await writeAt(this.partPath, [{ position: list.offsetAt(index), pieces: [bytes] }])
+      kept.push(index)
     }
+    // Also where nothing is left: what is not complete has a part.
+    await writeAt(this.partPath, [])
+    await withFile(this.partPath, 'r+', (file) => file.datasync())
     for (let index = 0; index < this.size; index++) this.mark(index, false)
     for (const index of kept) this.mark(index, true)
     this.where = 'part'
@@ -272,15 +291,17 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array, position: nu
   }
 }
 
-async function openPart(path: string): Promise<FileHandle> {
-  const flags = constants.O_WRONLY | constants.O_CREAT
-  try {
-    return await open(path, flags, 0o600)
-  } catch (error) {
-    if (!isAbsent(error)) throw error
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    return open(path, flags, 0o600)
+/** In the order of their places, those together that follow each other. */
+function stretchesOf(list: ChunkList, chunks: readonly Chunk[]): Stretch[] {
+  const stretches: { position: number; pieces: Uint8Array[] }[] = []
+  let next: number | undefined
+  for (const { index, bytes } of chunks.toSorted((a, b) => a.index - b.index)) {
+    const last = stretches.at(-1)
+    if (last && index === next) last.pieces.push(bytes)
+    else stretches.push({ position: list.offsetAt(index), pieces: [bytes] })
+    next = index + 1
   }
+  return stretches
 }
 
 async function withFile(path: string, flags: string, act: (file: FileHandle) => Promise<void>): Promise<void> {
@@ -298,34 +319,15 @@ async function readSegments(
   offset: number,
   length: number,
 ): Promise<Uint8Array | undefined> {
-  const bytes = new Uint8Array(length)
+  // Not zeroed first: all of it is read, or it is dropped.
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   let start = 0
   for (const segment of segments) {
     const [from, to] = [Math.max(offset, start), Math.min(offset + length, start + segment.length)]
-    if (from < to && !(await readInto(bytes.subarray(from - offset, to - offset), segment.path, from - start)))
+    if (from < to && !(await readAt(segment.path, bytes.subarray(from - offset, to - offset), from - start)))
       return undefined
     start += segment.length
     if (start >= offset + length) break
   }
   return bytes
-}
-
-async function readInto(bytes: Uint8Array, path: string, position: number): Promise<boolean> {
-  let file: FileHandle
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-  } catch (error) {
-    if (isAbsent(error) || (error as { code?: unknown }).code === 'ELOOP') return false
-    throw error
-  }
-  try {
-    for (let done = 0; done < bytes.byteLength;) {
-      const { bytesRead } = await file.read(bytes, done, bytes.byteLength - done, position + done)
-      if (bytesRead === 0) return false
-      done += bytesRead
-    }
-    return true
-  } finally {
-    await file.close()
-  }
 }

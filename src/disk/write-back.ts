@@ -63,8 +63,10 @@ export class WriteBack {
     this.#changed.clear()
     try {
       const settled: Settled[] = []
-      for (const content of changed)
-        await this.#store.change(content.ref.digest, async () => settled.push(await this.#settle(content)))
+      for (const content of changed) {
+        const synced = await this.#sync(content)
+        await this.#store.change(content.ref.digest, async () => settled.push(await this.#settle(content, synced)))
+      }
       for (const folder of new Set(settled.flatMap(({ renamedIn }) => renamedIn ?? [])))
         await syncFolder(folder).catch((error: unknown) => {
           throw systemError(error, folder)
@@ -82,10 +84,27 @@ export class WriteBack {
     }
   }
 
+  /** Syncs a content that is not complete yet; not in its turn, since chunks go on coming meanwhile and a sync takes long. */
+  async #sync(content: StoredContent): Promise<Synced | undefined> {
+    if (content.where !== 'part' || content.isComplete || content.fresh.length === 0) return undefined
+    const { fresh } = content
+    content.fresh = []
+    try {
+      return { fresh, have: await content.sync() }
+    } catch (error) {
+      content.fresh = [...fresh, ...content.fresh]
+      throw error
+    }
+  }
+
   /** Brings one content to where it belongs on disk. */
-  async #settle(content: StoredContent): Promise<Settled> {
+  async #settle(content: StoredContent, synced: Synced | undefined): Promise<Settled> {
     if (!this.#store.isHeld(content)) return { content, places: [] }
     const list = content.size > 1 ? await this.#store.listOf(content.ref) : undefined
+    const places = (fresh: readonly number[]): Settled['places'] =>
+      list ? fresh.map((index) => ({ chunk: list.digestAt(index), index })) : []
+    // What came since is written down in the next round, which its coming has asked for.
+    if (synced) return { content, places: places(synced.fresh), have: synced.have }
     const { fresh } = content
     let have: Uint8Array | undefined
     let renamedIn: string | undefined
@@ -100,11 +119,17 @@ export class WriteBack {
     if (content.isComplete) content.isDirty = false
     return {
       content,
-      places: list ? fresh.map((index) => ({ chunk: list.digestAt(index), index })) : [],
+      places: places(fresh),
       ...(have && { have }),
       ...(renamedIn !== undefined && { renamedIn }),
     }
   }
+}
+
+/** Chunks that were fresh, and all that were here, when a sync began. */
+interface Synced {
+  readonly fresh: readonly number[]
+  readonly have: Uint8Array
 }
 
 /** What a round made durable of one content. */

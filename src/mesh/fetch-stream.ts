@@ -29,7 +29,8 @@ interface Fetch {
   readonly sketch: Uint8Array | undefined
   readonly onChunk: OnChunk
   readonly end: (end: FetchEnd) => void
-  queue: Promise<void>
+  /** All that came so far is stored. */
+  stored: Promise<void>
   /** The lowest index that may come now: chunks come in order. */
   next: number
   alive: number
@@ -75,7 +76,7 @@ export class Asker {
         run,
         sketch,
         onChunk,
-        queue: Promise.resolve(),
+        stored: Promise.resolve(),
         next: run.first,
         alive: performance.now(),
         over: undefined,
@@ -85,8 +86,8 @@ export class Asker {
           this.#asked.delete(fetch.number)
           this.#waiting.delete(fetch)
           signal.removeEventListener('abort', cancel)
-          // The chunks that came before the end are handed over before it.
-          void fetch.queue.then(
+          // The chunks that came before the end are stored before it is told.
+          void fetch.stored.then(
             () => resolve(end),
             () => resolve(end === 'cancelled' ? end : 'failed'),
           )
@@ -143,12 +144,13 @@ export class Asker {
     return true
   }
 
+  /** At once: whoever stores chunks gathers what comes while a write runs. How many may wait is said by `#hold`. */
   #handOver(fetch: Fetch, index: number, bytes: Uint8Array, form: ChunkForm): void {
     this.#hold(bytes.byteLength)
-    fetch.queue = fetch.queue
-      .then(() => (fetch.over === 'cancelled' ? undefined : fetch.onChunk(index, bytes, form)))
-      .finally(() => this.#hold(-bytes.byteLength))
-    fetch.queue.catch(() => this.#giveUp(fetch, 'failed'))
+    const stored = fetch.onChunk(index, bytes, form).finally(() => this.#hold(-bytes.byteLength))
+    stored.catch(() => this.#giveUp(fetch, 'failed'))
+    fetch.stored = fetch.stored.then(() => stored)
+    fetch.stored.catch(() => {})
   }
 
   /** Ends a fetch of ours before its end came, and lets the server know. */

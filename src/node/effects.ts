@@ -7,6 +7,7 @@ import { unreachable } from '#base/assert.ts'
 import { codeOf, messageOf, Refused } from '#base/errors.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import type { Log } from '#base/log.ts'
+import { Turns } from '#disk/turns.ts'
 import type { ChunkStore, Holding } from '#content/chunk-store.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { manifestBytesMax } from '#content/manifest.ts'
@@ -71,6 +72,7 @@ export class Effects {
   #links: Network
   #verdict: Verdict = 'ignore'
   readonly #fetches = new Map<number, AbortController>()
+  readonly #serving = new Turns<LinkId>()
   /** Writes of one kind keep their order; whoever needs them done waits for the last. */
   #journal: Promise<void> = Promise.resolve()
   #trust: Promise<void> = Promise.resolve()
@@ -233,25 +235,45 @@ export class Effects {
     feed({ type: 'fetch-ended', fetch, end })
   }
 
+  /** One ask of a neighbour after the other: what is read for it and not sent yet stays bounded. */
   async #serve({ ask, link, run }: Extract<MemberEffect, { type: 'serve' }>): Promise<void> {
-    const { keepers, feed } = this.#init
+    await this.#serving.take(link, () => this.#answer(ask, link, run))
+  }
+
+  async #answer(ask: number, link: LinkId, { content, first, count }: ChunkRun): Promise<void> {
     const sketch = this.#patches.take(ask)
-    for (let index = run.first; index < run.first + run.count; index++) {
-      // An ask is always ended, or the asker waits for its whole deadline: also where the disk cannot be read.
-      const bytes = await keepers.store.read(run.content, index).catch((error: unknown) => {
-        this.#init.log.error('chunk.unreadable', { content: run.content, index, error })
-        return undefined
-      })
-      if (!bytes) return this.#links?.finish(ask, 'NOT_HERE')
-      const patch = sketch?.patchFor(bytes)
+    let next = this.#readRun(content, first, count)
+    for (let index = first; index < first + count;) {
+      const chunks = await next
+      // An ask is always ended, or the asker waits for its whole deadline.
+      if (chunks.length === 0) return this.#links?.finish(ask, 'NOT_HERE')
+      // Read while these are sent.
+      const left = first + count - index - chunks.length
+      if (left > 0) next = this.#readRun(content, index + chunks.length, left)
+      let bytes = 0
       try {
-        await this.#links?.answer(ask, index, patch ?? bytes, patch ? 'patch' : 'whole')
+        for (const chunk of chunks) {
+          const patch = sketch?.patchFor(chunk)
+          await this.#links?.answer(ask, index++, patch ?? chunk, patch ? 'patch' : 'whole')
+          bytes += (patch ?? chunk).byteLength
+        }
       } catch {
         return // The asker is gone: nobody waits for the rest.
+      } finally {
+        if (bytes > 0) this.#init.feed({ type: 'served', link, content, bytes })
       }
-      feed({ type: 'served', link, content: run.content, bytes: (patch ?? bytes).byteLength })
     }
     this.#links?.finish(ask)
+  }
+
+  /** Chunks to serve; none where the disk cannot be read. */
+  async #readRun(content: Digest, first: number, count: number): Promise<readonly Uint8Array[]> {
+    try {
+      return await this.#init.keepers.store.readRun(content, first, count)
+    } catch (error) {
+      this.#init.log.error('chunk.unreadable', { content, index: first, error })
+      return []
+    }
   }
 
   async #open({ ref }: Extract<MemberEffect, { type: 'open' }>): Promise<void> {

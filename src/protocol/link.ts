@@ -68,7 +68,10 @@ export interface Links {
   admit(link: LinkId): void
   /** Publishes to the topic; returns how many neighbours it was handed to. Duplicates are swallowed. */
   publish(bytes: Uint8Array): Promise<number>
-  /** Asks a neighbour for chunks. `onChunk` is awaited before the next chunk is read: that is the back-pressure. Its rejection ends the fetch as `failed`. */
+  /**
+   * Asks a neighbour for chunks. While what came is not stored yet, which is when `onChunk` resolves, only about 1 MiB more is read: that is
+   * the back-pressure. Its rejection ends the fetch as `failed`; `done` comes after all of them resolved.
+   */
   fetch(link: LinkId, run: ChunkRun, onChunk: OnChunk, signal: AbortSignal, sketch?: Uint8Array): Promise<FetchEnd>
   /** Sends one chunk of an ask, or its patch; resolves when the network has room for the next one, rejects when the asker is gone. */
   answer(ask: number, index: number, bytes: Uint8Array, form?: ChunkForm): Promise<void>

@@ -114,6 +114,26 @@ export function chunkStoreContract(name: string, makeHome: () => Promise<StoreHo
       expect(await store.readWhole(ref.digest, 400_000)).toEqual(bytes)
     })
 
+    it('chunks that follow each other are read together, up to the first that is missing and no more than asked for', async () => {
+      const { ref, list, origin, chunk } = await madeContent(madeBytes('together', 900_000))
+      const hole = list.size - 2
+      const rest = Array.from({ length: list.size }, (_, at) => at).filter((at) => at !== hole)
+      await fetchInto(store, ref, origin, rest)
+      const read: Uint8Array[] = []
+      let reads = 0
+      for (; read.length < hole; reads++) {
+        const some = await store.readRun(ref.digest, read.length, list.size)
+        expect(some.length).toBeGreaterThan(0)
+        read.push(...some)
+      }
+      expect(read).toEqual(rest.slice(0, hole).map(chunk))
+      expect(reads).toBeLessThan(hole)
+      expect(await store.readRun(ref.digest, hole, 2)).toEqual([])
+      expect(await store.readRun(ref.digest, hole + 1, 8)).toEqual([chunk(hole + 1)])
+      expect(await store.readRun(ref.digest, 0, 2)).toEqual([chunk(0), chunk(1)])
+      expect(await store.readRun(sha256(new Uint8Array()), 0, 1)).toEqual([])
+    })
+
     it('wrong bytes are refused and nothing of them is kept', async () => {
       const { ref, list, origin, chunk } = await madeContent(madeBytes('wrong', 200_000))
       await fetchInto(store, ref, origin, [])
@@ -271,6 +291,8 @@ export function chunkStoreContract(name: string, makeHome: () => Promise<StoreHo
       const { ref, origin, bytes, chunk } = await madeContent(madeBytes('rotten', 400_000))
       await fetchInto(store, ref, origin)
       await home.spoil(ref.digest, 2)
+      expect(await store.readRun(ref.digest, 1, 3)).toEqual([chunk(1)])
+      expect(await store.readRun(ref.digest, 2, 2)).toEqual([])
       expect(await store.read(ref.digest, 2)).toBeUndefined()
       expect(store.holding(ref.digest)?.complete).toBe(false)
       expect(await store.read(ref.digest, 3)).toEqual(chunk(3))

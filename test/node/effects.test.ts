@@ -257,4 +257,30 @@ describe('carrying out effects', () => {
     expect(inputs).toEqual([{ type: 'served', link, content, bytes: 5 }])
     expect(new Refused('X', { message: 'x' }).exitCode).toBe(4)
   })
+
+  it('asks of one neighbour are served one after the other, and the next also where one is given up', async () => {
+    const answers: number[] = []
+    const gate = Promise.withResolvers<void>()
+    const links: Partial<Links> = {
+      answer: (ask) => {
+        answers.push(ask)
+        return ask === 1 ? gate.promise : Promise.resolve()
+      },
+      finish: () => {},
+    }
+    const store = new MemoryStore()
+    await store.add([bytes])
+    const { effects } = made({ links, keepers: { store } })
+    const other = (link + 1) as LinkId
+    for (const [ask, to] of [
+      [1, link],
+      [2, link],
+      [3, other],
+    ] as const)
+      effects.carryOut({ type: 'serve', link: to, ask, run: { content, first: 0, count: 1 } })
+    await expect.poll(() => answers).toEqual([1, 3])
+    gate.reject(new Unavailable('ASKER_GONE', { message: 'gone' }))
+    await effects.settled()
+    expect(answers).toEqual([1, 3, 2])
+  })
 })
