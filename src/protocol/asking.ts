@@ -12,6 +12,7 @@ import { Line } from './line.ts'
 import type { LinkId } from './link.ts'
 import type { Neighbour, Neighbours, Self, Turn } from './neighbour.ts'
 import { lanRunBytes } from './params.ts'
+import type { Pauses } from './pauses.ts'
 import type { Uplink } from './uplink.ts'
 import type { WantedContent } from './wanted-content.ts'
 
@@ -80,12 +81,12 @@ export class Asking {
   }
 
   /** Asks all that are ready, but those that are left alone, for what is in the queue, most urgent first. */
-  fill(turn: Turn, queue: readonly WantedContent[], isPaused: (link: LinkId) => boolean): void {
-    this.line.wake(turn, queue)
-    const asked = this.sources().filter(({ link }) => (this.#areAllReady || this.#ready.has(link)) && !isPaused(link))
+  fill(turn: Turn, queue: readonly WantedContent[], pauses: Pauses): void {
+    this.line.wake(turn, queue, pauses)
+    const asked = this.sources().filter(({ link }) => (this.#areAllReady || this.#ready.has(link)) && !pauses.has(link))
     this.#areAllReady = false
     this.#ready.clear()
-    if (queue.length > 0) this.#fillAll(turn, asked, queue)
+    if (queue.length > 0) this.#fillAll(turn, asked, queue, pauses)
   }
 
   /** Whether there is room for more than a chunk or two: asks for one chunk at a time cost more than they bring. */
@@ -99,7 +100,7 @@ export class Asking {
   }
 
   /** Those who hand out the least first, and who acts at the uplink after all others of the site: it has the line to look after. */
-  #fillAll(turn: Turn, sources: readonly Neighbour[], queue: readonly WantedContent[]): void {
+  #fillAll(turn: Turn, sources: readonly Neighbour[], queue: readonly WantedContent[], pauses: Pauses): void {
     const rank = ({ inside, acting, link }: Neighbour): number =>
       (inside ? (acting ? 1e12 : 0) : 2e12) + this.fetches.bytesFrom(link)
     const duty = this.line.duty(turn.now)
@@ -107,7 +108,7 @@ export class Asking {
     const took = new Set<WantedContent>()
     for (const neighbour of sources.toSorted((a, b) => rank(a) - rank(b))) {
       if (neighbour.inside) this.#fillInside(turn, neighbour, queue)
-      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty)) took.add(content)
+      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty, pauses)) took.add(content)
     }
     if (took.size > 0) this.line.took(turn, took)
   }
@@ -135,6 +136,7 @@ export class Asking {
     neighbour: Neighbour,
     queue: readonly WantedContent[],
     duty: (content: Digest, part: number) => boolean,
+    pauses: Pauses,
   ): Set<WantedContent> {
     const took = new Set<WantedContent>()
     if (!this.#hasRoom(neighbour.link)) return took
@@ -142,7 +144,7 @@ export class Asking {
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
       if (!offer || creditBytes <= 0) continue
-      const without = [...this.#offersInside(content), ...this.line.taken(turn.now, content.ref.digest)]
+      const without = [...this.#offersInside(content, pauses), ...this.line.taken(turn.now, content.ref.digest)]
       const isOurs = (part: number): boolean => duty(content.ref.digest, part)
       while (creditBytes > 0) {
         const choice = { content, offer, creditBytes, without }
@@ -161,8 +163,9 @@ export class Asking {
     return took
   }
 
-  *#offersInside(content: WantedContent): Iterable<Bitmap> {
-    for (const [link, offer] of content.offers) if (this.#neighbours.established(link)?.inside) yield offer
+  *#offersInside(content: WantedContent, pauses: Pauses): Iterable<Bitmap> {
+    for (const [link, offer] of content.offers)
+      if (this.#neighbours.established(link)?.inside && !pauses.isDoubted(link)) yield offer
   }
 
   #ask(turn: Turn, { link, inside }: Neighbour, content: WantedContent, run: { first: number; count: number }): void {

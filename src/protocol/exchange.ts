@@ -210,6 +210,7 @@ export class Exchange {
     if (!fetch) return undefined
     const { content } = fetch
     this.#asking.arrived(turn.now, fetch, index, bytes)
+    this.#pauses.brought(fetch.link)
     const peer = this.#neighbours.get(fetch.link)?.peer
     const isDouble = verdict === 'already' && fetch.outside
     const known = verdict === 'stored' ? undefined : verdict
@@ -249,7 +250,7 @@ export class Exchange {
     this.#giveUpSlow(turn)
     if (this.#interests.takeShortage())
       for (const neighbour of this.#asking.sources()) this.established(turn, neighbour)
-    this.#asking.fill(turn, this.#queue(), (link) => this.#pauses.has(link))
+    this.#asking.fill(turn, this.#queue(), this.#pauses)
   }
 
   nextWake(): Instant | undefined {
@@ -325,7 +326,7 @@ export class Exchange {
     if (!content.have.add(index)) return
     this.line.stored(turn.now, link, outside)
     if (content.subscribers.size > 0) {
-      content.news.add(turn.now, index, outside)
+      content.news.add(turn.now, index, outside, content.subscribers.size)
       this.#news.add(content)
     }
     if (content.have.isFull) this.#completed(turn, content)
@@ -374,7 +375,8 @@ export class Exchange {
   #giveUpSlow(turn: Turn): void {
     if (!this.#asking.fetches.markSlow(turn.now)) return
     for (const fetch of this.#asking.fetches.all())
-      if (fetch.slow && fetch.content.offers.has(fetch.link)) this.#pause(turn, fetch)
+      if (fetch.slow && fetch.content.offers.delete(fetch.link))
+        this.#pauses.stalled(turn.now, fetch.link, fetch.content.ref.digest)
     this.#asking.look()
   }
 }

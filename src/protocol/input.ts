@@ -54,3 +54,8 @@ export type ProtocolInput =
   | { readonly type: 'wake' }
   /** Says good-bye to all neighbours, so that duties pass on at once. */
   | { readonly type: 'stopping' }
+
+const bulk: ReadonlySet<ProtocolInput['type']> = new Set(['asked', 'served', 'chunk', 'fetch-ended'])
+
+/** Whether an input moves chunks and changes nothing else, neither who is there nor who acts. */
+export const movesChunksOnly = ({ type }: ProtocolInput): boolean => bulk.has(type)

@@ -13,6 +13,7 @@ import { Leases } from './leases.ts'
 import type { LinkId } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
 import { dutyMs, hungerMs, leaseContentsMax, leaseMsMax, leaseMsMin, leaseMsStart, leaseWordMs } from './params.ts'
+import type { Pauses } from './pauses.ts'
 import type { LineView, Uplink } from './uplink.ts'
 import type { WantedContent } from './wanted-content.ts'
 import type { Lease } from './wire.ts'
@@ -134,7 +135,7 @@ export class Line implements LineView {
   }
 
   /** Renews our leases, and looks over what is missing; `queue` is what we fetch, most urgent first. */
-  wake(turn: Turn, queue: readonly WantedContent[]): void {
+  wake(turn: Turn, queue: readonly WantedContent[], pauses: Pauses): void {
     this.#leases.expire(turn.now)
     if (this.#wordAt !== undefined && this.#wordAt <= turn.now) this.#renew(turn, queue)
     if (this.#lookAt !== undefined && this.#lookAt > turn.now) return
@@ -142,7 +143,7 @@ export class Line implements LineView {
     // Only who waits for somebody has to know whether it waits in vain.
     const isWaiting = queue.length > 0 && this.#uplink.others().length > 0
     this.#lookAt = isWaiting ? after(turn.now, hungerMs) : undefined
-    const links = inside.map(({ link }) => link)
+    const links = inside.map(({ link }) => link).filter((link) => !pauses.isDoubted(link))
     if (isWaiting && queue.some((content) => content.lacksBeyond(links))) this.#hungrySince ??= turn.now
     else this.#hungrySince = undefined
   }

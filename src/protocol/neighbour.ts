@@ -7,6 +7,7 @@
  * Nothing but hello, ready and bye is heard before `established` (protocol.md §1).
  */
 import type { Instant } from '#base/time.ts'
+import type { LogFields } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Membership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
@@ -125,3 +126,12 @@ export function send(turn: Turn, link: LinkId, message: Message): number {
 
 /** The good-bye to who served wrong bytes again and again: an honest member with a broken disk learns it by this. */
 export const wrongBytes = 'BANNED_WRONG_BYTES'
+
+/** Who is behind a link, for the log. */
+export const whoIs = ({ peer, membership, address }: Neighbour): LogFields => ({
+  peer,
+  name: membership?.name,
+  site: membership?.site,
+  role: membership?.role,
+  address,
+})

@@ -6,7 +6,7 @@
 import { after, earliest, type Instant } from '#base/time.ts'
 import { mix } from './duty.ts'
 import type { LinkId } from './link.ts'
-import { dutyChunks, haveMs, newsFirst, newsLaterMs } from './params.ts'
+import { dutyChunks, haveMs, haveSubscribersFew, newsFirst, newsLaterMs } from './params.ts'
 
 export class News {
   #all: number[] = []
@@ -15,9 +15,9 @@ export class News {
   #later: { readonly at: Instant; readonly indexes: readonly number[] }[] = []
   #soonAt: Instant | undefined
 
-  add(now: Instant, index: number, outside: boolean): void {
+  add(now: Instant, index: number, outside: boolean, subscribers: number): void {
     ;(outside ? this.#few : this.#all).push(index)
-    this.#soonAt ??= after(now, haveMs)
+    this.#soonAt ??= after(now, subscribers > haveSubscribersFew ? 3 * haveMs : haveMs)
   }
 
   clear(): void {

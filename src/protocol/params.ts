@@ -81,10 +81,12 @@ export const askAgainMs = 1_000
 
 /** Chunks that came are told to subscribers at most this often: 20 messages a second per content at worst. */
 export const haveMs = 50
+/** With more subscribers than this, three times as rarely: each message costs every one of them time. */
+export const haveSubscribersFew = 6
 
 /** Chunks that came over the line are told to this many neighbours first, and to the rest this much later (news.ts): few copies leave the uplink member. */
 export const newsFirst = 3
-export const newsLaterMs = 200
+export const newsLaterMs = 400
 
 /** 8 chunks: the part of a content that one uplink member fetches (duty.ts). Smaller parts make shorter asks, larger ones share unevenly. */
 export const dutyChunks = 8
@@ -132,6 +134,8 @@ export const banMs = 300_000
 
 /** A neighbour that denied, failed or spoiled an ask is left alone this long, then asked anew what it has. */
 export const pauseMs = 2_000
+/** One that brings nothing again and again is asked ever more rarely, at most after this. */
+export const stallPauseMsMax = 60_000
 
 /** A content that could not be opened, such as on a full disk, is tried again after this long. */
 export const openAgainMs = 30_000

@@ -11,16 +11,15 @@ import { after, earliest, type Instant } from '#base/time.ts'
 import { Refused } from '#base/errors.ts'
 import type { Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
-import { readReceipt } from '#trust/seal.ts'
 import { Admission } from './admission.ts'
 import type { EffectSink, KnownAddress, ProtocolEffect, ProtocolNotice } from './effect.ts'
 import { Exchange } from './exchange.ts'
 import { Head, asksForMore, isBlameless } from './head.ts'
-import type { ProtocolInput } from './input.ts'
+import { movesChunksOnly, type ProtocolInput } from './input.ts'
 import { Ledger } from './ledger.ts'
 import type { LinkId } from './link.ts'
 import { metered } from './metered.ts'
-import { Neighbours, dismiss, send, wrongBytes } from './neighbour.ts'
+import { Neighbours, dismiss, send, whoIs, wrongBytes } from './neighbour.ts'
 import type { Neighbour, Self, Standing, Turn } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
 import { Progress, type Readiness } from './progress.ts'
@@ -54,6 +53,11 @@ export class Protocol {
   /** Where neighbours say they listen, from their hello until they are established. */
   readonly #hellos = new Map<LinkId, Extract<Message, { t: 'hello' }>>()
   #carries = false
+  /** The input at hand moves chunks and nothing else: who acts and whom to dial stays as it is. */
+  #isBulk = false
+  /** When the site is to be looked at again; asked for after every input, so it is not computed again for each chunk. */
+  #siteWake: Instant | undefined
+  #isSiteSettled = false
   #phase: 'new' | 'running' | 'stopped' = 'new'
 
   constructor({ self, known, now, readiness }: ProtocolInit) {
@@ -76,6 +80,7 @@ export class Protocol {
     notify: (notice: ProtocolNotice) => void,
   ): void {
     const turn = this.#counted({ now, out, notify })
+    this.#isBulk = movesChunksOnly(input)
     this.#take(turn, input)
     this.#settle(turn)
   }
@@ -101,16 +106,17 @@ export class Protocol {
 
   nextWake(): Instant | undefined {
     if (this.#phase !== 'running') return undefined
-    return earliest(
-      this.#admission.nextWake(),
-      this.#head.nextWake(),
-      this.#reconcile.nextWake(),
-      this.#roster.nextWake(this.#uplink.mayGoOutside, this.#uplink.sought()),
-      this.#uplink.nextWake(),
-      this.#exchange.nextWake(),
-      this.#reports.nextWake(),
-      this.progress.nextWake(),
-    )
+    if (!this.#isSiteSettled)
+      this.#siteWake = earliest(
+        this.#admission.nextWake(),
+        this.#head.nextWake(),
+        this.#reconcile.nextWake(),
+        this.#roster.nextWake(this.#uplink.mayGoOutside, this.#uplink.sought()),
+        this.#uplink.nextWake(),
+        this.#reports.nextWake(),
+      )
+    this.#isSiteSettled = true
+    return earliest(this.#siteWake, this.#exchange.nextWake(), this.progress.nextWake())
   }
 
   /** Whether we act as uplink member, and reach the outside. */
@@ -176,7 +182,9 @@ export class Protocol {
         return this.#exchange.openFailed(turn, input.content, input.code)
       case 'chunk': {
         const liar = this.#exchange.chunk(turn, input.fetch, input.index, input.bytes, input.verdict)
-        if (liar) this.#admission.strike(turn, liar, 'CHUNK_WRONG')
+        if (!liar) return
+        this.#isBulk = false
+        this.#admission.strike(turn, liar, 'CHUNK_WRONG')
         return
       }
       case 'fetch-ended':
@@ -209,6 +217,11 @@ export class Protocol {
   #settle(turn: Turn): void {
     // Before the network is there nobody can be dialled: a dial that nobody carries out would never end. After a good-bye nobody should be.
     if (this.#phase !== 'running') return
+    if (!this.#isBulk) this.#settleSite(turn)
+    this.#exchange.pump(turn)
+  }
+
+  #settleSite(turn: Turn): void {
     const before = this.#uplink.standing
     this.#uplink.update(turn, this.#exchange.line)
     const standing = this.#uplink.standing
@@ -219,7 +232,7 @@ export class Protocol {
     this.#carry(turn, standing.acting, !before.acting)
     this.#roster.wake(turn, this.#uplink.mayGoOutside, this.#uplink.sought())
     this.#reports.wake(turn)
-    this.#exchange.pump(turn)
+    this.#isSiteSettled = false
   }
 
   /** Who acts is the only one of its site that can fetch: once a neighbour asks in vain, what is meant for others is fetched too (protocol.md §5.5). */
@@ -286,6 +299,7 @@ export class Protocol {
 
   /** A message of an established neighbour. */
   #hear(turn: Turn, neighbour: Neighbour, message: Exclude<Message, { t: 'hello' | 'ready' | 'bye' }>): void {
+    this.#isBulk = message.t === 'have' || message.t === 'more'
     switch (message.t) {
       case 'head':
         neighbour.versions = message.versions
@@ -315,7 +329,8 @@ export class Protocol {
       case 'unwant':
         return this.#exchange.unwanted(neighbour, message.contents)
       case 'have':
-        if (!this.#exchange.have(neighbour, message)) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
+        this.#isBulk = this.#exchange.have(neighbour, message)
+        if (!this.#isBulk) this.#admission.strike(turn, neighbour, 'HAVE_WRONG')
         return
       case 'more':
         return this.#exchange.more(neighbour, message)
@@ -324,7 +339,7 @@ export class Protocol {
       case 'reports':
         return this.#reports.arrived(turn, neighbour, message.sealed)
       case 'receipt':
-        return this.#receipt(turn, message.bytes)
+        return this.#reports.receipt(turn, message.bytes)
       case 'progress':
         return this.progress.heard(turn, neighbour, message)
       default:
@@ -337,14 +352,7 @@ export class Protocol {
     this.#uplink.heard(turn, neighbour, ready)
     const hello = this.#hellos.get(neighbour.link)
     this.#hellos.delete(neighbour.link)
-    const fields = {
-      peer: neighbour.peer,
-      name: neighbour.membership?.name,
-      site: neighbour.membership?.site,
-      role: neighbour.membership?.role,
-      address: neighbour.address,
-    }
-    turn.out({ type: 'log', level: 'info', event: 'link.established', fields })
+    turn.out({ type: 'log', level: 'info', event: 'link.established', fields: whoIs(neighbour) })
     this.#roster.established(turn, neighbour, hello?.addresses ?? [])
     // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
     this.#head.met(turn, neighbour)
@@ -361,15 +369,6 @@ export class Protocol {
     this.#head.spread(turn, tell === 'inside' ? this.neighbours.list('inside') : this.neighbours.list().filter(young))
     this.#reconcile.reset(turn)
     this.#admission.recheck(turn)
-  }
-
-  #receipt(turn: Turn, bytes: Uint8Array): void {
-    try {
-      this.#reports.received(turn, readReceipt(bytes, this.self.set.origin()?.peers ?? []), bytes)
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error
-      turn.out({ type: 'log', level: 'warn', event: 'receipt.refused', fields: { code: error.code } })
-    }
   }
 
   #down(turn: Turn, link: LinkId): void {

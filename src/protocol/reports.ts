@@ -5,7 +5,9 @@
  */
 import { after, earliest, type Instant } from '#base/time.ts'
 import { sha256, type Digest } from '#base/digest.ts'
+import { Refused } from '#base/errors.ts'
 import type { PeerId } from '#trust/peer-id.ts'
+import { readReceipt } from '#trust/seal.ts'
 import type { LinkId } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
 import {
@@ -55,6 +57,16 @@ export class Reports {
     return this.#carried.size
   }
 
+  /** A receipt came; one that the origin did not sign empties nothing. */
+  receipt(turn: Turn, bytes: Uint8Array): void {
+    try {
+      this.#received(turn, readReceipt(bytes, this.#self.set.origin()?.peers ?? []), bytes)
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      turn.out({ type: 'log', level: 'warn', event: 'receipt.refused', fields: { code: error.code } })
+    }
+  }
+
   /** A report lies in the outbox. */
   spooled(turn: Turn, name: Digest, bytes: number): void {
     const from = this.#bringers.get(name)?.peer
@@ -83,7 +95,7 @@ export class Reports {
   }
 
   /** The origin's receipt: these need no more carrying; whoever brought them is told. */
-  received(turn: Turn, names: readonly Digest[], receipt: Uint8Array): void {
+  #received(turn: Turn, names: readonly Digest[], receipt: Uint8Array): void {
     const back = new Set<PeerId>()
     const ours: Digest[] = []
     for (const name of names) {

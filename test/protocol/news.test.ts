@@ -5,14 +5,14 @@ import { News } from '#protocol/news.ts'
 import { dutyChunks, haveMs, newsFirst, newsLaterMs } from '#protocol/params.ts'
 
 const start = instant(0)
-const soon = after(start, haveMs)
+const soon = after(start, 3 * haveMs)
 const links = (count: number): Set<LinkId> =>
   new Set(Array.from({ length: count }, (_, index) => (index + 1) as LinkId))
 
 describe('news of chunks', () => {
   it('from the LAN are told to everybody at once, in order, and only once', () => {
     const news = new News()
-    for (const index of [7, 2, 3]) news.add(start, index, false)
+    for (const index of [7, 2, 3]) news.add(start, index, false, 9)
     expect(news.take(start, links(9)).size).toBe(0)
     expect([...news.take(soon, links(9)).values()]).toEqual(Array.from({ length: 9 }, () => [2, 3, 7]))
     expect([news.take(after(soon, 10_000), links(9)).size, news.nextWake()]).toEqual([0, undefined])
@@ -20,7 +20,7 @@ describe('news of chunks', () => {
 
   it('from over the line are told to a few first, and to the rest a moment later', () => {
     const news = new News()
-    news.add(start, 4, true)
+    news.add(start, 4, true, 9)
     const first = news.take(soon, links(20))
     expect([first.size, news.nextWake()]).toEqual([newsFirst, after(soon, newsLaterMs)])
     const later = news.take(after(soon, newsLaterMs), links(20))
@@ -31,7 +31,7 @@ describe('news of chunks', () => {
   it('are heard first by different ones for different parts, so that all carry alike', () => {
     const heard = new Map<LinkId, number>()
     const news = new News()
-    for (let part = 0; part < 300; part++) news.add(start, part * dutyChunks, true)
+    for (let part = 0; part < 300; part++) news.add(start, part * dutyChunks, true, 9)
     for (const [link, indexes] of news.take(soon, links(20))) heard.set(link, indexes.length)
     expect([...heard.values()].reduce((sum, count) => sum + count)).toBe(300 * newsFirst)
     expect(Math.max(...heard.values())).toBeLessThan((3 * 300 * newsFirst) / 20)
@@ -39,7 +39,7 @@ describe('news of chunks', () => {
 
   it('are told to all at once where there are hardly more than those few', () => {
     const news = new News()
-    news.add(start, 4, true)
+    news.add(start, 4, true, 9)
     expect(news.take(soon, links(newsFirst + 1)).size).toBe(newsFirst + 1)
     expect(news.nextWake()).toBeUndefined()
   })
