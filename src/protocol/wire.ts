@@ -319,7 +319,7 @@ function actingAt(value: unknown): ActingMember {
   onlyKeys(fields, 'other', ['peer', 'role', 'hops'])
   return {
     peer: peerAt(own(fields, 'peer')),
-    role: textAt(own(fields, 'role'), 'role', 8, /^(?:relay|client)$/) as Role,
+    role: textAt(own(fields, 'role'), 'role', 8, /^(?:origin|relay|client)$/) as Role,
     hops: wholeAt(own(fields, 'hops'), 'hops', 1, actingHopsMax),
   }
 }

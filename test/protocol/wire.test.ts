@@ -22,7 +22,7 @@ const messages: Message[] = [
   { t: 'head', versions, ask: true },
   { t: 'pack', part: 0, parts: 2, bytes: new Uint8Array([7]) },
   { t: 'roster', members: [{ peer, addresses: ['/ip4/10.0.0.2/tcp/47100' as Address] }] },
-  { t: 'uplink', acting: false, reach: true, others: [{ peer, role: 'relay', hops: 2 }] },
+  { t: 'uplink', acting: false, reach: true, others: [{ peer, role: 'origin', hops: 2 }] },
   { t: 'want', contents: [content] },
   { t: 'unwant', contents: [] },
   { t: 'have', content, chunks: 9, bits: new Uint8Array([255, 1]) },
