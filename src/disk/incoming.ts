@@ -1,6 +1,5 @@
 /** Bytes that are made here, on their way into the store: written to a file once, named as they pass. Knows nothing of other contents. */
 import { open } from 'node:fs/promises'
-import { concatBytes } from '#base/bytes.ts'
 import { Cutting, type Cut } from '#content/cutting.ts'
 import { writeAll } from './stored-content.ts'
 import { systemError } from './system-error.ts'
@@ -14,25 +13,27 @@ export async function receive(path: string, bytes: AsyncIterable<Uint8Array> | I
   const file = await open(path, 'wx', 0o600).catch((error: unknown) => {
     throw systemError(error, path)
   })
-  let gathered: Uint8Array[] = []
-  let size = 0
+  // One buffer for all of it: whoever makes the bytes may use theirs again, and a copy of each piece would be garbage faster than it is collected.
+  const buffer = new Uint8Array(writeBytes)
+  let filled = 0
   let position = 0
   const write = async (): Promise<void> => {
-    const whole = concatBytes(...gathered)
-    gathered = []
-    size = 0
-    await writeAll(file, whole, position).catch((error: unknown) => {
+    await writeAll(file, buffer.subarray(0, filled), position).catch((error: unknown) => {
       throw systemError(error, path)
     })
-    position += whole.byteLength
+    position += filled
+    filled = 0
   }
   try {
     for await (const piece of bytes) {
       cutting.push(piece)
-      // A copy: whoever makes the bytes may use their buffer again.
-      gathered.push(piece.slice())
-      size += piece.byteLength
-      if (size >= writeBytes) await write()
+      for (let taken = 0; taken < piece.byteLength;) {
+        const part = piece.subarray(taken, taken + writeBytes - filled)
+        buffer.set(part, filled)
+        filled += part.byteLength
+        taken += part.byteLength
+        if (filled === writeBytes) await write()
+      }
     }
     await write()
     await file.chmod(0o444)

@@ -27,7 +27,7 @@ export const stateOf = (found: BigIntStats): FileState => ({
   changed: found.ctimeNs,
 })
 
-/** The bytes in pieces. Negative `TREE_CHANGED`, `TREE_UNREADABLE`, naming `where`; what was read before must be thrown away then. */
+/** The bytes in pieces, each only until the next is asked for: they share a buffer. Negative `TREE_CHANGED`, `TREE_UNREADABLE`, naming `where`; what was read before must be thrown away then. */
 export async function* readUnchanged(path: string, state: FileState, where: string): AsyncGenerator<Uint8Array> {
   // Neither through a link that was put in its place, nor waiting for the writer of a fifo.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -36,8 +36,9 @@ export async function* readUnchanged(path: string, state: FileState, where: stri
   })
   try {
     if (!isSame(stateOf(await file.stat({ bigint: true })), state)) throw changed(where)
+    const buffer = new Uint8Array(Math.min(pieceBytes, state.size))
     for (let at = 0; at < state.size;) {
-      const { buffer, bytesRead } = await file.read(new Uint8Array(Math.min(pieceBytes, state.size - at)), 0, null, at)
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.byteLength, state.size - at), at)
       if (bytesRead === 0) throw changed(where)
       at += bytesRead
       yield buffer.subarray(0, bytesRead)
