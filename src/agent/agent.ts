@@ -65,6 +65,8 @@ export interface AgentInit {
 
 /** States settle this long before they are reported: a start is one report, not five. */
 const reportSettleMs = 300
+/** That something is being fetched can wait: its end is told anyway, and on a thin line the reports of a site would hold up what they tell of. */
+const fetchingReportMs = 30_000
 const manifestPriority = 10
 const contentPriority = 20
 
@@ -196,7 +198,7 @@ export class Agent {
       const before = known?.version === assignment.version && purpose === 'apply' ? known : undefined
       this.#held.set(name, new HeldBundle(assignment, purpose, before, now))
     }
-    if (wanted.size > 0) this.#reportSoon(now)
+    if (wanted.size > 0) this.#reportWithin(now, fetchingReportMs)
   }
 
   #purpose(assignment: Assignment): 'apply' | 'hold' | undefined {
@@ -349,7 +351,12 @@ export class Agent {
   }
 
   #reportSoon(now: Instant): void {
-    this.#reportAt ??= after(now, reportSettleMs)
+    this.#reportWithin(now, reportSettleMs)
+  }
+
+  /** What changes before is in the same report. */
+  #reportWithin(now: Instant, ms: number): void {
+    this.#reportAt = earliest(this.#reportAt, after(now, ms))
   }
 
   #report(now: Instant, out: (effect: AgentEffect) => void): void {

@@ -119,7 +119,7 @@ export const lanCreditBytesMin = 1_048_576
 /** 4 MiB keep 1 Gbit/s busy over 30 ms. */
 export const lanCreditBytesMax = 4_194_304
 /** On a line, so that control traffic never waits long behind bulk. One chunk is always asked for. */
-export const wanCreditMs = 100
+export const wanCreditMs = 60
 export const wanCreditBytesMin = 32_768
 export const wanCreditBytesStart = 65_536
 export const wanCreditBytesMax = 2_097_152
