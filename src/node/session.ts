@@ -39,6 +39,7 @@ import { Housekeeping } from './housekeeping.ts'
 import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
 import { LedgerBook } from './ledger-book.ts'
 import { fleetDocument, statusDocument, type FleetDocument, type StatusDocument } from './status.ts'
+import { isFitForUplink } from './uplink-fitness.ts'
 import { Workshop } from './workshop.ts'
 
 /** LAN discovery on one interface. */
@@ -275,6 +276,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
         set,
         // Two members, and two starts of one, must not draw the same: jitter would not spread them.
         random: new Random(`${identity.device.public.join()} ${realTime()} ${process.pid}`),
+        isUnfit: !(await isFitForUplink()),
       },
       known: await knownAddresses(home, identity, config),
       now: realTime(),

@@ -27,6 +27,8 @@ export interface Self {
   readonly pinnedIssuers: readonly { readonly public: Uint8Array }[]
   readonly set: TrustedSet
   readonly random: Random
+  /** On battery, or by radio alone: others of the site volunteer first (protocol.md §5.5). */
+  readonly isUnfit?: boolean
 }
 
 /** One call of the machine: the time it is, and where its effects and notices go. */

@@ -49,6 +49,8 @@ export const settleMsMin = 300
 export const settleMsMax = 800
 /** Volunteers wait up to this long more, so that the first one silences the others. */
 export const volunteerMsMax = 400
+/** Who runs on battery or by radio waits this much longer: a second for a fit one to be heard. */
+export const volunteerUnfitMs = 1_000
 /** An uplink member without a link outside for this long stops suppressing the others. */
 export const reachMs = 15_000
 /** A volunteer that found nobody outside waits this long, doubling to `redialMsMax` a member, at most to the maximum, before it tries again. */

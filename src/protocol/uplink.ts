@@ -24,6 +24,7 @@ import {
   volunteerAgainMs,
   volunteerAgainMsMax,
   volunteerMsMax,
+  volunteerUnfitMs,
 } from './params.ts'
 
 type State =
@@ -184,7 +185,8 @@ export class Uplink {
     if (isSpared) this.#state = { type: 'waiting', volunteerAt: undefined }
     else if (state.type !== 'waiting' || state.volunteerAt === undefined || this.#isLeftAlone(state.volunteerAt)) {
       this.#notBefore = this.#isAlone() ? undefined : this.#notBefore
-      const at = after(turn.now, this.#self.random.between(0, volunteerMsMax))
+      const patience = this.#self.isUnfit === true ? volunteerUnfitMs : 0
+      const at = after(turn.now, patience + this.#self.random.between(0, volunteerMsMax))
       this.#state = { type: 'waiting', volunteerAt: this.#notBefore && this.#notBefore > at ? this.#notBefore : at }
     } else if (state.volunteerAt <= turn.now) {
       this.#drainSince = undefined

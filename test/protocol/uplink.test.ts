@@ -6,6 +6,7 @@ import {
   volunteerAgainMs,
   volunteerAgainMsMax,
   volunteerMsMax,
+  volunteerUnfitMs,
 } from '#protocol/params.ts'
 import type { LinkId } from '#protocol/link.ts'
 import { addressOf, of, Site, Stage, type Person } from '../support/site.ts'
@@ -40,6 +41,15 @@ describe('a client', () => {
     stage.pass(299)
     expect(standing()).toBe('quiet')
     stage.pass(volunteered)
+    expect(standing()).toBe('acting')
+  })
+
+  it('on battery or by radio lets others volunteer first', () => {
+    stage = new Stage(site, site.person('alice'), { isUnfit: true })
+    stage.start()
+    stage.pass(volunteered)
+    expect(standing()).toBe('quiet')
+    stage.pass(volunteerUnfitMs)
     expect(standing()).toBe('acting')
   })
 

@@ -129,6 +129,8 @@ interface StageOptions {
   readonly isNewcomer?: boolean
   readonly journal?: Journal
   readonly seed?: string
+  /** On battery, or by radio alone. */
+  readonly isUnfit?: boolean
 }
 
 /** More wakes than any honest machine needs in the time that a test lets pass. */
@@ -157,7 +159,7 @@ export class Stage {
     this.self = self
     this.member = new Member({
       protocol: {
-        self: { peer, certificate, membership, pinnedIssuers: issuers, set, random },
+        self: { peer, certificate, membership, pinnedIssuers: issuers, set, random, isUnfit: options.isUnfit ?? false },
         known: options.known ?? [],
         now: siteStart,
       },
