@@ -80,6 +80,8 @@ export class Agent {
   #carries = false
   #busy: string | undefined
   #reportAt: Instant | undefined
+  /** What the last report of this run said, but for its times. */
+  #said: string | undefined
   #findings: readonly Finding[] = []
 
   constructor({ device, journal }: AgentInit) {
@@ -198,7 +200,7 @@ export class Agent {
       const before = known?.version === assignment.version && purpose === 'apply' ? known : undefined
       this.#held.set(name, new HeldBundle(assignment, purpose, before, now))
     }
-    if (wanted.size > 0) this.#reportWithin(now, fetchingReportMs)
+    if (wanted.size > 0) this.#reportSoon(now, fetchingReportMs)
   }
 
   #purpose(assignment: Assignment): 'apply' | 'hold' | undefined {
@@ -350,12 +352,7 @@ export class Agent {
     return this.#facts !== undefined && this.#release > 0
   }
 
-  #reportSoon(now: Instant): void {
-    this.#reportWithin(now, reportSettleMs)
-  }
-
-  /** What changes before is in the same report. */
-  #reportWithin(now: Instant, ms: number): void {
+  #reportSoon(now: Instant, ms: number = reportSettleMs): void {
     this.#reportAt = earliest(this.#reportAt, after(now, ms))
   }
 
@@ -364,6 +361,18 @@ export class Agent {
     const facts = this.#facts
     const digest = facts && sha256(utf8(canonicalJson(facts, 'lax')))
     const isNews = digest !== this.#journal.facts
+    const bundles = this.#applicable().map((held) => held.report())
+    // Tried again with the same end is nothing new, whenever it was: a device without an engine would tell it once a minute for ever.
+    const said = canonicalJson(
+      {
+        release: this.#release,
+        bundles: bundles.map((bundle) => ({ ...bundle, appliedAt: 0 })),
+        drift: this.#findings,
+      },
+      'lax',
+    )
+    if (said === this.#said && !isNews) return
+    this.#said = said
     this.#journal.seq++
     this.#journal.facts = digest
     // Written before it is sent: a number is never used twice, or the origin would take the second for a repeat.
@@ -375,7 +384,7 @@ export class Agent {
         seq: this.#journal.seq,
         at: now,
         release: this.#release,
-        bundles: this.#applicable().map((held) => held.report()),
+        bundles,
         drift: this.#findings,
         ...(isNews && facts && { facts }),
       },

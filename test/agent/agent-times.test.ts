@@ -4,6 +4,7 @@ import { after, day, hour, minute } from '#base/time.ts'
 import { type AgentEffect } from '#agent/agent.ts'
 import type { SignedBundle } from '#agent/assignment.ts'
 import { Journal } from '#agent/journal.ts'
+import type { Report } from '#facts/report.ts'
 import {
   begin,
   setNow,
@@ -83,6 +84,21 @@ describe('a failure', () => {
     expect(agent.status()[0]).toMatchObject({ state: 'blocked', reason: 'no engine', prepared: true })
     expect(of('prepare', pass(minute))).toHaveLength(1)
     expect(of('apply', prepared('web'))).toHaveLength(1)
+  })
+
+  it('with the same end again and again is reported once', () => {
+    const web = bundle('web')
+    publish(web)
+    feed({ type: 'facts', facts: { hostname: 'x' } })
+    deliver(web)
+    const tries: Report[] = []
+    for (let number = 0; number < 5; number++) {
+      feed({ type: 'prepared', name: 'web', version: 1, outcome: { type: 'engine-missing', reason: 'no engine' } })
+      tries.push(...reports(pass(minute)))
+    }
+    expect(tries.map(({ bundles }) => bundles[0]?.state)).toEqual(['blocked'])
+    prepared('web')
+    expect(reports(pass(minute)).at(-1)?.bundles[0]?.state).toBe('applying')
   })
 
   it('of a signed manifest that makes no sense stands until a new version, and says why', () => {
