@@ -57,8 +57,8 @@ export class Device {
   #verdict: Verdict = 'ignore'
   #up = true
 
-  /** How it fails its neighbours: its chunks are wrong, or it neither fetches nor serves. */
-  behaviour: 'honest' | 'lies' | 'stalls' = 'honest'
+  /** How it fails its neighbours: its chunks are wrong, it fetches and serves none, or it neither fetches nor serves. */
+  behaviour: 'honest' | 'lies' | 'keeps' | 'stalls' = 'honest'
   /** Bytes of chunks it served, and of those that it got twice. */
   servedBytes = 0
 
@@ -166,7 +166,8 @@ export class Device {
         return
       }
       case 'serve':
-        return this.behaviour === 'stalls' ? undefined : this.#serve(effect, effect.run.first)
+        if (this.behaviour === 'stalls' || this.behaviour === 'keeps') return
+        return this.#serve(effect, effect.run.first)
       case 'deny':
         return this.#network.finish(effect.ask, effect.code)
       case 'open': {

@@ -24,15 +24,17 @@ export class Asking {
   readonly #neighbours: Neighbours
   readonly #uplink: Uplink
   readonly #credit = new Credit()
+  readonly #pauses: Pauses
   /** Links that may have room for asks, or reason for asks that they had not before. */
   readonly #ready = new Set<LinkId>()
   #areAllReady = true
 
-  constructor(self: Self, neighbours: Neighbours, uplink: Uplink) {
+  constructor(self: Self, neighbours: Neighbours, uplink: Uplink, pauses: Pauses) {
+    this.#pauses = pauses
     this.#self = self
     this.#neighbours = neighbours
     this.#uplink = uplink
-    this.line = new Line(self, neighbours, uplink, this.fetches, this.#credit)
+    this.line = new Line(self, neighbours, uplink, { fetches: this.fetches, credit: this.#credit, pauses })
   }
 
   /** Something changed that may be reason to ask anybody. */
@@ -81,12 +83,14 @@ export class Asking {
   }
 
   /** Asks all that are ready, but those that are left alone, for what is in the queue, most urgent first. */
-  fill(turn: Turn, queue: readonly WantedContent[], pauses: Pauses): void {
-    this.line.wake(turn, queue, pauses)
-    const asked = this.sources().filter(({ link }) => (this.#areAllReady || this.#ready.has(link)) && !pauses.has(link))
+  fill(turn: Turn, queue: readonly WantedContent[]): void {
+    this.line.wake(turn, queue)
+    const asked = this.sources().filter(
+      ({ link }) => (this.#areAllReady || this.#ready.has(link)) && !this.#pauses.has(link),
+    )
     this.#areAllReady = false
     this.#ready.clear()
-    if (queue.length > 0) this.#fillAll(turn, asked, queue, pauses)
+    if (queue.length > 0) this.#fillAll(turn, asked, queue)
   }
 
   /** Whether there is room for more than a chunk or two: asks for one chunk at a time cost more than they bring. */
@@ -100,7 +104,7 @@ export class Asking {
   }
 
   /** Those who hand out the least first, and who acts at the uplink after all others of the site: it has the line to look after. */
-  #fillAll(turn: Turn, sources: readonly Neighbour[], queue: readonly WantedContent[], pauses: Pauses): void {
+  #fillAll(turn: Turn, sources: readonly Neighbour[], queue: readonly WantedContent[]): void {
     const rank = ({ inside, acting, link }: Neighbour): number =>
       (inside ? (acting ? 1e12 : 0) : 2e12) + this.fetches.bytesFrom(link)
     const duty = this.line.duty(turn.now)
@@ -108,7 +112,7 @@ export class Asking {
     const took = new Set<WantedContent>()
     for (const neighbour of sources.toSorted((a, b) => rank(a) - rank(b))) {
       if (neighbour.inside) this.#fillInside(turn, neighbour, queue)
-      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty, pauses)) took.add(content)
+      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty)) took.add(content)
     }
     if (took.size > 0) this.line.took(turn, took)
   }
@@ -136,15 +140,14 @@ export class Asking {
     neighbour: Neighbour,
     queue: readonly WantedContent[],
     duty: (content: Digest, part: number) => boolean,
-    pauses: Pauses,
   ): Set<WantedContent> {
     const took = new Set<WantedContent>()
-    if (!this.#hasRoom(neighbour.link)) return took
+    if (!this.#hasRoom(neighbour.link) || this.line.isStuck(turn.now)) return took
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
       if (!offer || creditBytes <= 0) continue
-      const without = [...this.#offersInside(content, pauses), ...this.line.taken(turn.now, content.ref.digest)]
+      const without = [...this.#offersInside(content), ...this.line.taken(turn.now, content.ref.digest)]
       const isOurs = (part: number): boolean => duty(content.ref.digest, part)
       while (creditBytes > 0) {
         const choice = { content, offer, creditBytes, without }
@@ -163,9 +166,9 @@ export class Asking {
     return took
   }
 
-  *#offersInside(content: WantedContent, pauses: Pauses): Iterable<Bitmap> {
+  *#offersInside(content: WantedContent): Iterable<Bitmap> {
     for (const [link, offer] of content.offers)
-      if (this.#neighbours.established(link)?.inside && !pauses.isDoubted(link)) yield offer
+      if (this.#neighbours.established(link)?.inside && !this.#pauses.isDoubted(link)) yield offer
   }
 
   #ask(turn: Turn, { link, inside }: Neighbour, content: WantedContent, run: { first: number; count: number }): void {

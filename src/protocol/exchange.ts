@@ -37,7 +37,7 @@ export class Exchange {
   constructor(self: Self, neighbours: Neighbours, uplink: Uplink, ledger: Ledger) {
     this.#neighbours = neighbours
     this.#ledger = ledger
-    this.#asking = new Asking(self, neighbours, uplink)
+    this.#asking = new Asking(self, neighbours, uplink, this.#pauses)
   }
 
   /** Who of the site fetches what from outside. */
@@ -250,7 +250,7 @@ export class Exchange {
     this.#giveUpSlow(turn)
     if (this.#interests.takeShortage())
       for (const neighbour of this.#asking.sources()) this.established(turn, neighbour)
-    this.#asking.fill(turn, this.#queue(), this.#pauses)
+    this.#asking.fill(turn, this.#queue())
   }
 
   nextWake(): Instant | undefined {

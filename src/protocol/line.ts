@@ -12,7 +12,17 @@ import type { Fetches } from './fetches.ts'
 import { Leases } from './leases.ts'
 import type { LinkId } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
-import { dutyMs, hungerMs, leaseContentsMax, leaseMsMax, leaseMsMin, leaseMsStart, leaseWordMs } from './params.ts'
+import {
+  dutyMs,
+  hungerMs,
+  leaseContentsMax,
+  leaseMsMax,
+  leaseMsMin,
+  leaseMsStart,
+  leaseWordMs,
+  slowLanMs,
+  stuckMs,
+} from './params.ts'
 import type { Pauses } from './pauses.ts'
 import type { LineView, Uplink } from './uplink.ts'
 import type { WantedContent } from './wanted-content.ts'
@@ -35,7 +45,18 @@ export class Line implements LineView {
   #isMoving = false
   #movedAt: Instant | undefined
 
-  constructor(self: Self, neighbours: Neighbours, uplink: Uplink, fetches: Fetches, credit: Credit) {
+  /** When a neighbour of our site first asked since we last handed something on, and when one last did. */
+  #askedAt: Instant | undefined
+  #askedLastAt: Instant | undefined
+  readonly #pauses: Pauses
+
+  constructor(
+    self: Self,
+    neighbours: Neighbours,
+    uplink: Uplink,
+    { fetches, credit, pauses }: { fetches: Fetches; credit: Credit; pauses: Pauses },
+  ) {
+    this.#pauses = pauses
     this.#self = self
     this.#uplink = uplink
     this.#neighbours = neighbours
@@ -48,7 +69,28 @@ export class Line implements LineView {
   }
 
   isSilent(now: Instant, link: LinkId): boolean {
-    return this.#hungrySince !== undefined && this.#leases.isSilent(now, link, this.#hungrySince)
+    if (this.#hungrySince === undefined) return false
+    // Words count for nothing where what was asked for does not come.
+    return this.#pauses.isDoubted(link) || this.#leases.isSilent(now, link, this.#hungrySince)
+  }
+
+  /** A neighbour of our site asks for something that we have. */
+  asked(now: Instant): void {
+    this.#askedAt ??= now
+    this.#askedLastAt = now
+  }
+
+  handedOn(): void {
+    this.#askedAt = undefined
+  }
+
+  /**
+   * Whether we hand nothing on though we are asked: a disk that hangs, or a machine that is overloaded. What such a member fetches does not
+   * reach its site, so it fetches no more over the line, and others take over.
+   */
+  isStuck(now: Instant): boolean {
+    if (this.#askedAt === undefined || this.#askedLastAt === undefined) return false
+    return since(this.#askedAt, now) >= slowLanMs && since(this.#askedLastAt, now) < stuckMs
   }
 
   isStarving(now: Instant): boolean {
@@ -135,7 +177,7 @@ export class Line implements LineView {
   }
 
   /** Renews our leases, and looks over what is missing; `queue` is what we fetch, most urgent first. */
-  wake(turn: Turn, queue: readonly WantedContent[], pauses: Pauses): void {
+  wake(turn: Turn, queue: readonly WantedContent[]): void {
     this.#leases.expire(turn.now)
     if (this.#wordAt !== undefined && this.#wordAt <= turn.now) this.#renew(turn, queue)
     if (this.#lookAt !== undefined && this.#lookAt > turn.now) return
@@ -143,7 +185,7 @@ export class Line implements LineView {
     // Only who waits for somebody has to know whether it waits in vain.
     const isWaiting = queue.length > 0 && this.#uplink.others().length > 0
     this.#lookAt = isWaiting ? after(turn.now, hungerMs) : undefined
-    const links = inside.map(({ link }) => link).filter((link) => !pauses.isDoubted(link))
+    const links = inside.map(({ link }) => link).filter((link) => !this.#pauses.isDoubted(link))
     if (isWaiting && queue.some((content) => content.lacksBeyond(links))) this.#hungrySince ??= turn.now
     else this.#hungrySince = undefined
   }

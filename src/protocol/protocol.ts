@@ -170,11 +170,14 @@ export class Protocol {
       case 'asked': {
         const allowed = this.neighbours.established(input.link)
         const { content, first, count } = input.run
-        if (allowed && this.#exchange.canServe(content, first, count)) turn.out({ ...input, type: 'serve' })
-        else turn.out({ type: 'deny', ask: input.ask, code: allowed ? 'NOT_HERE' : 'NOT_ADMITTED' })
+        if (allowed && this.#exchange.canServe(content, first, count)) {
+          if (allowed.inside) this.#exchange.line.asked(turn.now)
+          turn.out({ ...input, type: 'serve' })
+        } else turn.out({ type: 'deny', ask: input.ask, code: allowed ? 'NOT_HERE' : 'NOT_ADMITTED' })
         return
       }
       case 'served':
+        this.#exchange.line.handedOn()
         return this.ledger.served(this.neighbours.get(input.link), input.content, input.bytes)
       case 'opened':
         return this.#exchange.opened(turn, input.content, input.chunks, input.have)

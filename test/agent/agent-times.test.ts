@@ -97,8 +97,10 @@ describe('a failure', () => {
       tries.push(...reports(pass(minute)))
     }
     expect(tries.map(({ bundles }) => bundles[0]?.state)).toEqual(['blocked'])
+    pass(hour)
     prepared('web')
-    expect(reports(pass(minute)).at(-1)?.bundles[0]?.state).toBe('applying')
+    applied('web', 1)
+    expect(reports(pass(minute)).map(({ bundles }) => bundles[0]?.state)).toEqual(['applied'])
   })
 
   it('of a signed manifest that makes no sense stands until a new version, and says why', () => {
@@ -281,9 +283,12 @@ describe('reports', () => {
   })
 
   it('carry the facts once, and again when they changed', () => {
-    publish(bundle('web'))
+    const web = bundle('web')
+    publish(web)
     ready()
     pass(1_000)
+    deliver(web)
+    feed({ type: 'prepared', name: 'web', version: 1, outcome: { type: 'failed', reason: 'syntax' } })
     ready()
     pass(1_000)
     feed({ type: 'facts', facts: { hostname: 'y' } })

@@ -87,6 +87,16 @@ describe.each([
     expect(ms).toBeLessThan(boundMs + 30_000)
   })
 
+  it('whose uplink member fetches and hands nothing on gets by without it, and without a second copy', () => {
+    const site = siteOf(8, relays, 8)
+    site.until(isHalf(site))
+    const [lost] = actingIn(site.fleet)
+    if (lost) lost.behaviour = 'keeps'
+    const left = clientsOf(site.fleet).filter((device) => device !== lost)
+    site.until(applied(left))
+    expect(site.factor()).toBeLessThan(1.35)
+  })
+
   it('whose uplink member hands out wrong bytes bans it and goes on', () => {
     const site = siteOf(7, relays, 8)
     site.until(isHalf(site))
