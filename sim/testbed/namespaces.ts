@@ -3,7 +3,7 @@
  * id of the process that made them, so what a killed run left behind is found by the next and removed; nobody else's is touched.
  */
 import { execa } from 'execa'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Unavailable } from '#base/errors.ts'
 
@@ -36,17 +36,20 @@ export async function outside(file: string, args: readonly string[], input: stri
   })
 }
 
+let runs = 0
+
 export class Namespaces {
   readonly #names: string[] = []
+  readonly #run = ++runs
 
-  /** The full name of a namespace of this run. */
-  static nameOf(part: string): string {
-    return `${prefix}-${process.pid}-${part}`
+  /** The full name of a namespace of this run; another run of this process has other ones. */
+  nameOf(part: string): string {
+    return `${prefix}-${process.pid}-${this.#run}-${part}`
   }
 
   /** Makes one, without IPv6 and with loopback up. */
   async add(part: string): Promise<string> {
-    const name = Namespaces.nameOf(part)
+    const name = this.nameOf(part)
     await outside('ip', ['netns', 'add', name])
     this.#names.push(name)
     await script(
@@ -81,13 +84,9 @@ export function ownerOf(name: string): number | undefined {
   return pid === undefined ? undefined : Number(pid)
 }
 
-/** Whether a test bed may still run there: a process of that id is alive and is a Node. */
+/** Whether a test bed may still run there. Another process may have taken the id: then it is named, not removed. */
 export function isRunning(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('node')
-  } catch {
-    return false
-  }
+  return existsSync(`/proc/${pid}`)
 }
 
 /** Ends what runs in them, then removes them: each for itself, so that one that fails leaves no other behind. */

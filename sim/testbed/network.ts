@@ -99,16 +99,16 @@ export class BedNetwork {
       const text = await outside('ip', words)
       return (JSON.parse(text) as { drops?: number }[])[0]?.drops ?? 0
     }
-    return { down: await read(Namespaces.nameOf(wan), `s${number}`), up: await read(router, 'up0') }
+    return { down: await read(this.#namespaces.nameOf(wan), `s${number}`), up: await read(router, 'up0') }
   }
 
   /** Lets nothing through the line any more; what the site sends into it still counts. */
   async cut(site: string): Promise<void> {
-    await configure(Namespaces.nameOf(wan), 'ip', this.#cutRules(site, 'add'))
+    await configure(this.#namespaces.nameOf(wan), 'ip', this.#cutRules(site, 'add'))
   }
 
   async mend(site: string): Promise<void> {
-    await configure(Namespaces.nameOf(wan), 'ip', this.#cutRules(site, 'del'))
+    await configure(this.#namespaces.nameOf(wan), 'ip', this.#cutRules(site, 'del'))
   }
 
   /** Ends every process in the namespaces, and removes them. */
