@@ -20,7 +20,7 @@ import {
   leaseMsMin,
   leaseMsStart,
   leaseWordMs,
-  slowLanMs,
+  stuckAskedMs,
   stuckMs,
 } from './params.ts'
 import type { Pauses } from './pauses.ts'
@@ -90,7 +90,7 @@ export class Line implements LineView {
    */
   isStuck(now: Instant): boolean {
     if (this.#askedAt === undefined || this.#askedLastAt === undefined) return false
-    return since(this.#askedAt, now) >= slowLanMs && since(this.#askedLastAt, now) < stuckMs
+    return since(this.#askedAt, now) >= stuckMs && since(this.#askedLastAt, now) < stuckAskedMs
   }
 
   isStarving(now: Instant): boolean {

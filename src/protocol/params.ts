@@ -113,8 +113,10 @@ export const accusersMin = 2
 
 /** A neighbour of our site that was asked and brings nothing for this long: its chunks are asked of others as well (endgame, LAN only). */
 export const slowLanMs = 3_000
-/** Who hands nothing on for `slowLanMs` though it is asked fetches nothing over the line, as long as somebody asked within this: neighbours pause between asks. */
-export const stuckMs = 30_000
+/** Who hands nothing on for this long though it is asked fetches nothing over the line: it would not reach its site. */
+export const stuckMs = 2_000
+/** As long as somebody asked within this: neighbours pause between asks. */
+export const stuckAskedMs = 30_000
 
 /** Bytes asked for and not yet here, per link: what its rate carries in its delay and this much longer, within the bounds. */
 export const creditWindowMs = 250
