@@ -34,6 +34,8 @@ export interface SimulatedSite {
   readonly relays: number
   readonly clients: number
   readonly line: SiteLine
+  /** Its relays trade with those of other sites. */
+  readonly trade?: boolean
 }
 
 export interface FleetPlan {
@@ -89,7 +91,7 @@ export class SimulatedFleet {
     this.origin = this.#originDevice(device, root)
     for (const [index, site] of plan.sites.entries())
       for (let number = 0; number < site.relays + site.clients; number++)
-        this.devices.push(this.#device(site.name, index + 1, number, number < site.relays ? 'relay' : 'client'))
+        this.devices.push(this.#device(site, index + 1, number))
   }
 
   /** Switches everybody on, within `withinMs` of each other. */
@@ -171,7 +173,9 @@ export class SimulatedFleet {
     return new Device(this.#deviceInit('origin', 'origin', originAddress, key), this.network, member)
   }
 
-  #device(site: string, siteNumber: number, number: number, role: Role): Device {
+  #device(plan: SimulatedSite, siteNumber: number, number: number): Device {
+    const { name: site, trade = false } = plan
+    const role: Role = number < plan.relays ? 'relay' : 'client'
     const name = `${site}-${role}-${number}`
     const key = this.#key(name)
     const peer = peerIdOf(key.public)
@@ -195,7 +199,7 @@ export class SimulatedFleet {
     const random = this.#random.stream(name)
     const member = new Member({
       protocol: {
-        self: { peer, certificate, membership, pinnedIssuers, set: TrustedSet.pinned(token.meshId), random },
+        self: { peer, certificate, membership, pinnedIssuers, set: TrustedSet.pinned(token.meshId), random, trade },
         known: token.addresses.map((address) => ({ address: address as Address, inside: false })),
         now,
       },

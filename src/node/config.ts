@@ -26,6 +26,8 @@ export interface Config {
   /** Contents and prepared bundles together, in bytes: beyond it nothing is fetched that is not for this device. */
   readonly disk: { readonly quotaBytes: number }
   /** `facts.local.*` in templates and selects. */
+  /** Whether this relay trades chunks with those of other sites. Off: most sites reach only the head office, and pay for what they upload. */
+  readonly trade: boolean
   readonly facts: Readonly<Record<string, string | number | boolean>>
   readonly engine: {
     readonly timeout: string
@@ -72,6 +74,9 @@ ${lines('bootstrap', given.bootstrap, `/ip4/192.0.2.10/tcp/${portDefault}`)}
 # disk:
 #   quota: ${quotaDefault}
 
+# Whether this relay trades with relays of other sites that do so too: it spares the line of the head office, and uses this one's upload.
+# trade: false
+
 # Facts of this machine that no program can find out: facts.local.NAME in templates and selects.
 # facts:
 #   rack: b7
@@ -98,7 +103,7 @@ export function machineName(given: string | undefined): string {
 }
 
 const settings = {
-  '': ['listen', 'bootstrap', 'lan', 'disk', 'facts', 'engine'],
+  '': ['listen', 'bootstrap', 'lan', 'disk', 'trade', 'facts', 'engine'],
   lan: ['discovery', 'port'],
   disk: ['quota'],
   engine: ['timeout', 'pretendRoot'],
@@ -113,17 +118,16 @@ function configOf(value: unknown): Config {
   const timeout = own(engine, 'timeout')
   if (timeout !== undefined && (typeof timeout !== 'string' || parseDuration(timeout) === undefined))
     throw new GuardFailed('engine.timeout', 'a duration such as PT1H or 30m')
-  const discovery = own(lan, 'discovery')
-  if (discovery !== undefined && typeof discovery !== 'boolean') throw new GuardFailed('lan.discovery', 'true or false')
   const pretendRoot = own(engine, 'pretendRoot')
   return {
     listen: addressesAt(fields, 'listen', 8) ?? [listenDefault],
     bootstrap: addressesAt(fields, 'bootstrap', 64) ?? [],
     lan: {
-      discovery: discovery ?? true,
+      discovery: flagAt(lan, 'discovery', 'lan.discovery') ?? true,
       port: own(lan, 'port') === undefined ? portDefault : wholeAt(own(lan, 'port'), 'lan.port', 1, 65_535),
     },
     disk: { quotaBytes: sizeAt(own(sectionAt(fields, 'disk'), 'quota') ?? quotaDefault, 'disk.quota') },
+    trade: flagAt(fields, 'trade', 'trade') ?? false,
     facts: factsAt(own(fields, 'facts')),
     engine: {
       timeout: typeof timeout === 'string' ? timeout : applyTimeoutDefault,
@@ -140,6 +144,12 @@ function sectionAt(parent: Fields, name: keyof typeof settings): Fields {
     if (!settings[name].includes(key))
       throw new GuardFailed(name === '' ? key : `${name}.${key}`, `one of the settings ${settings[name].join(', ')}`)
   return fields
+}
+
+function flagAt(fields: Fields, key: string, name: string): boolean | undefined {
+  const value = own(fields, key)
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new GuardFailed(name, 'true or false')
 }
 
 const unitBytes = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }

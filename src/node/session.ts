@@ -277,6 +277,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
         // Two members, and two starts of one, must not draw the same: jitter would not spread them.
         random: new Random(`${identity.device.public.join()} ${realTime()} ${process.pid}`),
         isUnfit: !(await isFitForUplink()),
+        trade: config.trade,
       },
       known: await knownAddresses(home, identity, config),
       now: realTime(),

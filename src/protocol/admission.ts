@@ -25,8 +25,10 @@ import {
   siteLinksMaxRelay,
   strikesKnownMax,
   strikesMax,
+  tradeLinksMax,
   wireVersion,
 } from './params.ts'
+import { isTrading, maySpanSites } from './traders.ts'
 import type { Hello } from './wire.ts'
 
 export class Admission {
@@ -56,6 +58,8 @@ export class Admission {
       membership: undefined,
       certificate: undefined,
       inside: false,
+      trades: false,
+      hello: undefined,
       acting: false,
       reach: false,
       lostAt: undefined,
@@ -91,6 +95,8 @@ export class Admission {
       return false
     }
     neighbour.versions = message.versions
+    neighbour.hello = message
+    neighbour.trades = !neighbour.inside && message.trade === true
     neighbour.certificate = message.membership
     neighbour.phase = 'verified'
     if (neighbour.direction === 'in') this.#greet(turn, neighbour)
@@ -170,6 +176,7 @@ export class Admission {
       membership: this.#self.certificate,
       versions: this.#self.set.versions(),
       addresses: this.#addresses,
+      ...(isTrading(this.#self) && { trade: true as const }),
     })
   }
 
@@ -178,11 +185,18 @@ export class Admission {
     if (message.wire !== wireVersion) return 'WIRE_VERSION'
     const code = this.#verify(turn, neighbour, message.membership)
     if (code !== undefined) return code
-    if (!neighbour.inside || neighbour.direction === 'out') return undefined
+    const { membership, inside } = neighbour
+    if (!inside && membership && !maySpanSites(this.#self, membership, message.trade === true)) return 'NO_TRADE'
+    const isLimited = inside || (this.#self.membership.role !== 'origin' && membership?.role !== 'origin')
+    if (!isLimited || neighbour.direction === 'out') return undefined
     const others = [...this.#neighbours.all()].filter(
-      ({ link, phase, inside }) => inside && link !== neighbour.link && phase !== 'greeting' && phase !== 'closing',
+      ({ link, phase, ...other }) =>
+        (inside ? other.inside : other.trades) &&
+        link !== neighbour.link &&
+        phase !== 'greeting' &&
+        phase !== 'closing',
     )
-    const most = this.#self.membership.role === 'client' ? siteLinksMax : siteLinksMaxRelay
+    const most = inside ? (this.#self.membership.role === 'client' ? siteLinksMax : siteLinksMaxRelay) : tradeLinksMax
     return others.length >= most ? 'FULL' : undefined
   }
 

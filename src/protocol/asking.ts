@@ -3,18 +3,36 @@
  * is room to ask, not when its content is queued. Only links where something changed are looked at: a chunk that comes costs little.
  */
 import type { Digest } from '#base/digest.ts'
-import type { Instant } from '#base/time.ts'
+import { after, earliest, type Instant } from '#base/time.ts'
 import type { Bitmap } from './bitmap.ts'
-import { chooseInside, chooseOutside } from './chunk-choice.ts'
+import { chooseInside, chooseOutside, type OutsideChoice, type Run } from './chunk-choice.ts'
 import { Credit } from './credit.ts'
+import { Draw } from './draw.ts'
+import { siteRanksFirst } from './duty.ts'
 import { Fetches, type Fetch } from './fetches.ts'
 import { Line } from './line.ts'
 import type { LinkId } from './link.ts'
 import type { Neighbour, Neighbours, Self, Turn } from './neighbour.ts'
-import { lanRunBytes } from './params.ts'
+import { drawLookMs, lanRunBytes, slowLanMs, slowTraderMs } from './params.ts'
 import type { Pauses } from './pauses.ts'
+import type { Traders } from './traders.ts'
 import type { Uplink } from './uplink.ts'
 import type { WantedContent } from './wanted-content.ts'
+
+/** Among whom it asks. */
+export interface AskingPlace {
+  readonly self: Self
+  readonly neighbours: Neighbours
+  readonly uplink: Uplink
+  readonly traders: Traders
+}
+
+/** Sites that trade with ours: all that the origin named, and those that we have a link to. */
+interface Trade {
+  readonly links: readonly LinkId[]
+  readonly sites: ReadonlySet<string>
+  readonly linkedSites: ReadonlySet<string>
+}
 
 export class Asking {
   readonly fetches = new Fetches()
@@ -23,17 +41,22 @@ export class Asking {
   readonly #self: Self
   readonly #neighbours: Neighbours
   readonly #uplink: Uplink
+  readonly #traders: Traders
   readonly #credit = new Credit()
   readonly #pauses: Pauses
+  readonly #draw = new Draw()
+  /** While we trade and something is missing: when the line is looked at again. */
+  #drawAt: Instant | undefined
   /** Links that may have room for asks, or reason for asks that they had not before. */
   readonly #ready = new Set<LinkId>()
   #areAllReady = true
 
-  constructor(self: Self, neighbours: Neighbours, uplink: Uplink, pauses: Pauses) {
+  constructor({ self, neighbours, uplink, traders }: AskingPlace, pauses: Pauses) {
     this.#pauses = pauses
     this.#self = self
     this.#neighbours = neighbours
     this.#uplink = uplink
+    this.#traders = traders
     this.line = new Line(self, neighbours, uplink, { fetches: this.fetches, credit: this.#credit, pauses })
   }
 
@@ -52,7 +75,10 @@ export class Asking {
     const { link, startedAt, outside } = fetch
     this.#credit.arrived(now, { link, bytes, askedAt: startedAt, isFirst: fetch.arrived === 0 })
     this.fetches.arrived(now, fetch, index, bytes)
-    if (outside) this.line.moved(now)
+    if (outside) {
+      this.line.moved(now)
+      this.#draw.arrived(now, bytes)
+    }
     if (this.#hasRoom(link)) this.#ready.add(link)
   }
 
@@ -91,6 +117,11 @@ export class Asking {
     this.#areAllReady = false
     this.#ready.clear()
     if (queue.length > 0) this.#fillAll(turn, asked, queue)
+    else this.#drawAt = undefined
+  }
+
+  nextWake(): Instant | undefined {
+    return earliest(this.fetches.nextWake(), this.#drawAt)
   }
 
   /** Whether there is room for more than a chunk or two: asks for one chunk at a time cost more than they bring. */
@@ -103,16 +134,21 @@ export class Asking {
     return outstanding === 0 || credit - outstanding >= enough
   }
 
-  /** Those who hand out the least first, and who acts at the uplink after all others of the site: it has the line to look after. */
+  /**
+   * Those who hand out the least first, and who acts at the uplink after all others of the site: it has the line to look after. Outside
+   * traders come before the origin.
+   */
   #fillAll(turn: Turn, sources: readonly Neighbour[], queue: readonly WantedContent[]): void {
-    const rank = ({ inside, acting, link }: Neighbour): number =>
-      (inside ? (acting ? 1e12 : 0) : 2e12) + this.fetches.bytesFrom(link)
+    const rank = ({ inside, acting, trades, link }: Neighbour): number =>
+      (inside ? (acting ? 1e12 : 0) : trades ? 2e12 : 3e12) + this.fetches.bytesFrom(link)
+    const trade = this.#trade()
+    this.#drawAt = trade && after(turn.now, drawLookMs)
     const duty = this.line.duty(turn.now)
     const { reach } = this.#uplink.standing
     const took = new Set<WantedContent>()
     for (const neighbour of sources.toSorted((a, b) => rank(a) - rank(b))) {
       if (neighbour.inside) this.#fillInside(turn, neighbour, queue)
-      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty)) took.add(content)
+      else if (reach) for (const content of this.#fillOutside(turn, neighbour, queue, duty, trade)) took.add(content)
     }
     if (took.size > 0) this.line.took(turn, took)
   }
@@ -140,9 +176,11 @@ export class Asking {
     neighbour: Neighbour,
     queue: readonly WantedContent[],
     duty: (content: Digest, part: number) => boolean,
+    trade: Trade | undefined,
   ): Set<WantedContent> {
     const took = new Set<WantedContent>()
     if (!this.#hasRoom(neighbour.link) || this.line.isStuck(turn.now)) return took
+    const mayHelp = !trade || neighbour.trades || !this.#draw.isFull(turn.now)
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
@@ -150,12 +188,17 @@ export class Asking {
       const without = [...this.#offersInside(content), ...this.line.taken(turn.now, content.ref.digest)]
       const isOurs = (part: number): boolean => duty(content.ref.digest, part)
       while (creditBytes > 0) {
-        const choice = { content, offer, creditBytes, without }
+        const choice = { content, offer, creditBytes, without, from: 0, isOurs }
+        const from = this.#self.random.below(Math.max(1, content.have.size))
         // Who is done with its own helps out, far from where the others are at work: their lines may be slower.
         const run =
-          chooseOutside({ ...choice, from: 0, isOurs }) ??
-          (this.fetches.bytesFrom(neighbour.link) === 0
-            ? chooseOutside({ ...choice, from: this.#self.random.below(content.have.size), isOurs: () => true })
+          (neighbour.trades
+            ? chooseOutside({ ...choice, from })
+            : trade
+              ? this.#chooseBesideTraders(turn.now, choice, trade, from)
+              : chooseOutside(choice)) ??
+          (mayHelp && this.fetches.bytesFrom(neighbour.link) === 0
+            ? chooseOutside({ ...choice, from, isOurs: () => true })
             : undefined)
         if (!run) break
         this.#ask(turn, neighbour, content, run)
@@ -166,14 +209,46 @@ export class Asking {
     return took
   }
 
+  /**
+   * What to ask of the origin while we trade (protocol.md §5.6): first our part among all sites that trade, so that each fetches others.
+   * Only where the line has room the parts of sites that we have no link to, then whatever no trader has, then what traders are too slow with.
+   */
+  #chooseBesideTraders(now: Instant, choice: OutsideChoice, trade: Trade, from: number): Run | undefined {
+    const { content, without, isOurs } = choice
+    const untraded = [...without, ...trade.links.flatMap((link) => content.offers.get(link) ?? [])]
+    const among =
+      (sites: ReadonlySet<string>) =>
+      (part: number): boolean =>
+        isOurs(part) && siteRanksFirst(this.#self.membership.site, sites, content.ref.digest, part)
+    const own = chooseOutside({ ...choice, without: untraded, isOurs: among(trade.sites) })
+    if (own || this.#draw.isFull(now)) return own
+    return (
+      chooseOutside({ ...choice, without: untraded, isOurs: among(trade.linkedSites) }) ??
+      chooseOutside({ ...choice, without: untraded, from }) ??
+      chooseOutside({ ...choice, from })
+    )
+  }
+
+  #trade(): Trade | undefined {
+    const linked = this.#traders.linked()
+    if (linked.length === 0) return undefined
+    const linkedSites = new Set(linked.flatMap(({ membership }) => membership?.site ?? []))
+    return {
+      links: linked.map(({ link }) => link),
+      sites: new Set([...linkedSites, ...this.#traders.sites()]),
+      linkedSites,
+    }
+  }
+
   *#offersInside(content: WantedContent): Iterable<Bitmap> {
     for (const [link, offer] of content.offers)
       if (this.#neighbours.established(link)?.inside && !this.#pauses.isDoubted(link)) yield offer
   }
 
-  #ask(turn: Turn, { link, inside }: Neighbour, content: WantedContent, run: { first: number; count: number }): void {
+  #ask(turn: Turn, { link, inside, trades }: Neighbour, content: WantedContent, run: Run): void {
     if (this.fetches.bytesFrom(link) === 0) this.#credit.begins(turn.now, link)
-    const { id } = this.fetches.begin(turn.now, { link, outside: !inside, content, ...run })
+    const slowMs = inside ? slowLanMs : trades ? slowTraderMs : undefined
+    const { id } = this.fetches.begin(turn.now, { link, outside: !inside, content, slowMs, ...run })
     turn.out({ type: 'fetch', fetch: id, link, run: { content: content.ref.digest, ...run } })
   }
 }

@@ -7,7 +7,7 @@ import type { Bitmap } from './bitmap.ts'
 import { dutyChunks, lanRunBytes, runChunksMax } from './params.ts'
 import type { WantedContent } from './wanted-content.ts'
 
-interface Run {
+export interface Run {
   readonly first: number
   readonly count: number
 }
@@ -42,7 +42,7 @@ export function chooseInside({ content, offer, creditBytes }: Choice, random: Ra
   return runFrom(first, content, Math.min(creditBytes, lanRunBytes), isAskable)
 }
 
-interface OutsideChoice extends Choice {
+export interface OutsideChoice extends Choice {
   /** Chunks that somebody of our site has, or has taken on: never fetched over the line. */
   readonly without: readonly Bitmap[]
   /** Where to begin. */

@@ -31,6 +31,18 @@ export function ranksFirst(
   return true
 }
 
+/** Whether a site ranks first among others that trade with it for a part of a content (protocol.md §5.6). */
+export function siteRanksFirst(site: string, others: Iterable<string>, content: Digest, part: number): boolean {
+  const key = mix(Number.parseInt(content.slice(8, 16), 16) ^ mix(part + 1))
+  const rankOf = (name: string): number => mix(seedOf(name, name.length) ^ key)
+  const own = rankOf(site)
+  for (const other of others) {
+    const theirs = rankOf(other)
+    if (theirs > own || (theirs === own && other > site)) return false
+  }
+  return true
+}
+
 function rank({ peer, role }: UplinkMember, key: number): number {
   const seed = seedOf(peer)
   let best = 0
@@ -47,9 +59,9 @@ export function mix(value: number): number {
 }
 
 /** FNV-1a over the last characters of a peer id, which differ between members. */
-function seedOf(text: string): number {
+export function seedOf(text: string, last: number = 16): number {
   let hash = 0x811c9dc5
-  for (let index = Math.max(0, text.length - 16); index < text.length; index++)
+  for (let index = Math.max(0, text.length - last); index < text.length; index++)
     hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
   return hash
 }

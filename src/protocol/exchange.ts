@@ -8,16 +8,15 @@ import { assert } from '#base/assert.ts'
 import type { Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { Bitmap } from './bitmap.ts'
-import { Asking } from './asking.ts'
+import { Asking, type AskingPlace } from './asking.ts'
 import type { Fetch } from './fetches.ts'
 import { Interests } from './interests.ts'
 import type { Line } from './line.ts'
 import type { FetchEnd, LinkId } from './link.ts'
 import type { Ledger } from './ledger.ts'
-import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
+import { send, type Neighbour, type Neighbours, type Turn } from './neighbour.ts'
 import { chunksMax, openAgainMs, runChunksMax, runsPerMessageMax } from './params.ts'
 import { Pauses } from './pauses.ts'
-import type { Uplink } from './uplink.ts'
 import { WantedContent } from './wanted-content.ts'
 import type { Have, Lease, More } from './wire.ts'
 
@@ -34,10 +33,10 @@ export class Exchange {
   readonly #news = new Set<WantedContent>()
   #hasNewDemand = false
 
-  constructor(self: Self, neighbours: Neighbours, uplink: Uplink, ledger: Ledger) {
-    this.#neighbours = neighbours
+  constructor(place: AskingPlace, ledger: Ledger) {
+    this.#neighbours = place.neighbours
     this.#ledger = ledger
-    this.#asking = new Asking(self, neighbours, uplink, this.#pauses)
+    this.#asking = new Asking(place, this.#pauses)
   }
 
   /** Who of the site fetches what from outside. */
@@ -254,7 +253,7 @@ export class Exchange {
   }
 
   nextWake(): Instant | undefined {
-    let next = earliest(this.#pauses.nextWake(), this.#asking.fetches.nextWake(), this.line.nextWake())
+    let next = earliest(this.#pauses.nextWake(), this.#asking.nextWake(), this.line.nextWake())
     for (const content of this.#news) next = earliest(next, content.news.nextWake())
     for (const at of this.#openAgain.values()) next = earliest(next, at)
     return next
@@ -371,12 +370,15 @@ export class Exchange {
     }
   }
 
-  /** Neighbours of our site that were asked and bring nothing lose their place: others are asked, and in the end the outside. */
+  /** Neighbours of our site, and traders, that were asked and bring nothing lose their place: others are asked, and in the end the outside. */
   #giveUpSlow(turn: Turn): void {
     if (!this.#asking.fetches.markSlow(turn.now)) return
     for (const fetch of this.#asking.fetches.all())
-      if (fetch.slow && fetch.content.offers.delete(fetch.link))
+      if (fetch.slow && fetch.content.offers.delete(fetch.link)) {
         this.#pauses.stalled(turn.now, fetch.link, fetch.content.ref.digest)
+        // Over the line nothing may come twice.
+        if (fetch.outside) turn.out({ type: 'cancel', fetch: fetch.id })
+      }
     this.#asking.look()
   }
 }

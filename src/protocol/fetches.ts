@@ -4,7 +4,6 @@
  */
 import { after, earliest, since, type Instant } from '#base/time.ts'
 import type { LinkId } from './link.ts'
-import { slowLanMs } from './params.ts'
 import type { WantedContent } from './wanted-content.ts'
 
 export interface Fetch {
@@ -15,6 +14,8 @@ export interface Fetch {
   readonly first: number
   readonly count: number
   readonly startedAt: Instant
+  /** Bringing nothing for this long it counts as slow; absent where there is nobody else to ask. */
+  readonly slowMs: number | undefined
   arrived: number
   arrivedBytes: number
   /** It came to a stop: its missing chunks may be asked of others as well. */
@@ -28,7 +29,7 @@ interface Outstanding {
   aliveAt: Instant
 }
 
-type Begin = Pick<Fetch, 'link' | 'outside' | 'content' | 'first' | 'count'>
+type Begin = Pick<Fetch, 'link' | 'outside' | 'content' | 'first' | 'count' | 'slowMs'>
 
 export class Fetches {
   readonly #byId = new Map<number, Fetch>()
@@ -47,7 +48,7 @@ export class Fetches {
     outstanding.asks++
     this.#byLink.set(fetch.link, outstanding)
     if (fetch.outside) this.#outside++
-    else this.#slowAt ??= after(now, slowLanMs)
+    if (fetch.slowMs !== undefined) this.#slowAt = earliest(this.#slowAt, after(now, fetch.slowMs))
     return fetch
   }
 
@@ -90,18 +91,18 @@ export class Fetches {
     return this.#byId.values()
   }
 
-  /** Marks asks on LAN links that brought nothing for `slowLanMs`; true where there are such, whose chunks others may be asked for. */
+  /** Marks asks on links that brought nothing for their `slowMs`; true where there are such, whose chunks others may be asked for. */
   markSlow(now: Instant): boolean {
     if (this.#slowAt === undefined || this.#slowAt > now) return false
     let found = false
     this.#slowAt = undefined
     for (const fetch of this.#byId.values()) {
       const aliveAt = this.#byLink.get(fetch.link)?.aliveAt
-      if (fetch.outside || fetch.slow || aliveAt === undefined) continue
-      if (since(aliveAt, now) < slowLanMs) this.#slowAt = earliest(this.#slowAt, after(aliveAt, slowLanMs))
+      if (fetch.slowMs === undefined || fetch.slow || aliveAt === undefined) continue
+      if (since(aliveAt, now) < fetch.slowMs) this.#slowAt = earliest(this.#slowAt, after(aliveAt, fetch.slowMs))
       else {
         fetch.slow = found = true
-        fetch.content.arrive(fetch.first, fetch.count, false)
+        fetch.content.arrive(fetch.first, fetch.count, fetch.outside)
       }
     }
     return found

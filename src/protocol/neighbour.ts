@@ -15,7 +15,7 @@ import type { TrustedSet } from '#trust/trusted-set.ts'
 import type { Versions } from '#trust/metadata-pack.ts'
 import type { EffectSink, ProtocolEffect, ProtocolNotice } from './effect.ts'
 import type { Address, LinkId } from './link.ts'
-import { encodeMessage, type Message } from './wire.ts'
+import { encodeMessage, type Hello, type Message } from './wire.ts'
 
 /** Who we are, and what never changes while we run. */
 export interface Self {
@@ -29,6 +29,8 @@ export interface Self {
   readonly random: Random
   /** On battery, or by radio alone: others of the site volunteer first (protocol.md §5.5). */
   readonly isUnfit?: boolean
+  /** Whether the admin lets this relay trade with those of other sites. */
+  readonly trade?: boolean
 }
 
 /** One call of the machine: the time it is, and where its effects and notices go. */
@@ -56,6 +58,10 @@ export interface Neighbour {
   certificate: Uint8Array | undefined
   /** Of our own site. */
   inside: boolean
+  /** It is of another site and trades, as its hello says (protocol.md §5.6). */
+  trades: boolean
+  /** From its hello until it is established. */
+  hello: Hello | undefined
   /** It acts as uplink member of its site, and has a link outside. */
   acting: boolean
   reach: boolean

@@ -33,6 +33,22 @@ export const rosterKnownMax = 2_000
 /** Addresses of other sites that are dialled at once: with one, the first that swallows a dial would keep us from the others for 5 s. */
 export const outsideDialsMax = 4
 
+/** Relays of other sites that the origin names to one that trades; and links to them that it seeks, and accepts. Each costs the line some idle words. */
+export const tradersMax = 32
+export const tradeLinksWanted = 6
+export const tradeLinksMax = 16
+/** The origin tells traders of each other in batches: a fleet starts at once. */
+export const tradeTellMs = 200
+/** As `redialMs`, but most sites cannot be reached from outside, and each try costs the line. */
+export const tradeRedialMs = 2_000
+export const tradeRedialMsMax = 600_000
+/** A trader that was asked and brings nothing for this long: its chunks are asked of others. */
+export const slowTraderMs = 20_000
+/** What the line brings is measured over this; a little less than the most it ever brought, and it is taken to be full. */
+export const drawWindowMs = 1_000
+/** While a site trades, its line is looked at this often: is there room to ask the origin for more than our share? */
+export const drawLookMs = 500
+
 /** Links to neighbours of the own site that a member seeks. With 12, a site of 200 still hands a chunk through in two steps. */
 export const siteLinksWanted = 12
 /** Who acts is told on over so many neighbours, and so many of them: a site of 2,000 is four wide, and few act. */

@@ -26,6 +26,7 @@ import { Progress, type Readiness } from './progress.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
 import { Roster } from './roster.ts'
+import { Traders } from './traders.ts'
 import { Uplink } from './uplink.ts'
 import { decodeMessage, type Message } from './wire.ts'
 
@@ -49,9 +50,8 @@ export class Protocol {
   readonly #roster: Roster
   readonly #uplink: Uplink
   readonly #exchange: Exchange
+  readonly #traders: Traders
   readonly #reports: Reports
-  /** Where neighbours say they listen, from their hello until they are established. */
-  readonly #hellos = new Map<LinkId, Extract<Message, { t: 'hello' }>>()
   #carries = false
   /** The input at hand moves chunks and nothing else: who acts and whom to dial stays as it is. */
   #isBulk = false
@@ -61,15 +61,17 @@ export class Protocol {
   #phase: 'new' | 'running' | 'stopped' = 'new'
 
   constructor({ self, known, now, readiness }: ProtocolInit) {
+    const { neighbours } = this
     this.self = self
     this.#admission = new Admission(self, this.neighbours)
     this.#head = new Head(self)
     this.#reconcile = new Reconcile(self, this.neighbours)
-    this.#roster = new Roster(self, this.neighbours, (peer) => this.#admission.isBanned(peer), known, now)
+    const isBanned: Admission['isBanned'] = (peer) => this.#admission.isBanned(peer)
+    this.#traders = new Traders(self, neighbours, isBanned)
+    this.#roster = new Roster({ self, neighbours, isBanned, traders: this.#traders, known, now })
     this.#uplink = new Uplink(self, this.neighbours)
-    this.#exchange = new Exchange(self, this.neighbours, this.#uplink, this.ledger)
+    this.#exchange = new Exchange({ self, neighbours, uplink: this.#uplink, traders: this.#traders }, this.ledger)
     this.#reports = new Reports(self, this.neighbours)
-    const { neighbours } = this
     this.progress = new Progress({ self, neighbours, exchange: this.#exchange, uplink: this.#uplink, readiness })
   }
 
@@ -170,7 +172,7 @@ export class Protocol {
       case 'asked': {
         const allowed = this.neighbours.established(input.link)
         const { content, first, count } = input.run
-        if (allowed && this.#exchange.canServe(content, first, count)) {
+        if (allowed && this.#traders.mayServe(allowed) && this.#exchange.canServe(content, first, count)) {
           if (allowed.inside) this.#exchange.line.asked(turn.now)
           turn.out({ ...input, type: 'serve' })
         } else turn.out({ type: 'deny', ask: input.ask, code: allowed ? 'NOT_HERE' : 'NOT_ADMITTED' })
@@ -285,7 +287,6 @@ export class Protocol {
     if (message.t === 'hello') {
       const isVerified = this.#admission.hello(turn, neighbour, message, this.#uplink.standing)
       if (!isVerified) return
-      this.#hellos.set(link, message)
       this.ledger.placed(neighbour)
       return
     }
@@ -318,8 +319,9 @@ export class Protocol {
       }
       case 'roster':
         // Another site's addresses are none of our business, and could be a way to make us knock at strange doors.
-        if (neighbour.inside) this.#roster.told(turn, message.members)
-        return
+        return neighbour.inside ? this.#roster.told(turn, message.members) : undefined
+      case 'traders':
+        return this.#traders.told(turn, neighbour, message.traders)
       case 'uplink':
         this.#uplink.heard(turn, neighbour, message)
         this.#uplink.told(neighbour, message.others)
@@ -353,10 +355,10 @@ export class Protocol {
   #established(turn: Turn, neighbour: Neighbour, ready: Standing): void {
     neighbour.phase = 'established'
     this.#uplink.heard(turn, neighbour, ready)
-    const hello = this.#hellos.get(neighbour.link)
-    this.#hellos.delete(neighbour.link)
+    const { hello } = neighbour
+    neighbour.hello = undefined
     turn.out({ type: 'log', level: 'info', event: 'link.established', fields: whoIs(neighbour) })
-    this.#roster.established(turn, neighbour, hello?.addresses ?? [])
+    this.#roster.established(turn, neighbour, hello)
     // Whoever is behind updates first, so that contact with one up-to-date member brings revocations before rights (trust.md §6).
     this.#head.met(turn, neighbour)
     this.#reconcile.soon(turn)
@@ -377,7 +379,6 @@ export class Protocol {
   #down(turn: Turn, link: LinkId): void {
     const neighbour = this.neighbours.remove(link)
     if (!neighbour) return
-    this.#hellos.delete(link)
     this.#head.forget(link)
     this.#exchange.down(link)
     this.#uplink.down(link)

@@ -5,6 +5,7 @@
  */
 import { after, earliest, type Instant } from '#base/time.ts'
 import type { PeerId } from '#trust/peer-id.ts'
+import { isOf, usable, withPeer } from './address.ts'
 import type { KnownAddress } from './effect.ts'
 import type { Address } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
@@ -19,7 +20,9 @@ import {
   rosterMax,
   siteLinksWanted,
 } from './params.ts'
-import type { RosterEntry } from './wire.ts'
+import { TradeDesk } from './trade-desk.ts'
+import type { Traders } from './traders.ts'
+import type { Hello, RosterEntry } from './wire.ts'
 
 /** How long after a change the addresses are written to disk: one write for a whole site that starts together. */
 const saveMs = 2_000
@@ -37,10 +40,21 @@ interface Contact {
   next: Instant
 }
 
+interface RosterInit {
+  readonly self: Self
+  readonly neighbours: Neighbours
+  readonly isBanned: (peer: PeerId) => boolean
+  readonly traders: Traders
+  readonly known: readonly KnownAddress[]
+  readonly now: Instant
+}
+
 export class Roster {
   readonly #self: Self
   readonly #neighbours: Neighbours
   readonly #isBanned: (peer: PeerId) => boolean
+  readonly #traders: Traders
+  readonly #tradeDesk: TradeDesk
   readonly #contacts = new Map<Address, Contact>()
   readonly #dialling = new Set<Contact>()
   /** What members of the site said of where they listen. */
@@ -49,16 +63,12 @@ export class Roster {
   #queryMs = queryMs
   #queryAt: Instant | undefined
 
-  constructor(
-    self: Self,
-    neighbours: Neighbours,
-    isBanned: (peer: PeerId) => boolean,
-    known: readonly KnownAddress[],
-    now: Instant,
-  ) {
+  constructor({ self, neighbours, isBanned, traders, known, now }: RosterInit) {
     this.#self = self
     this.#neighbours = neighbours
     this.#isBanned = isBanned
+    this.#traders = traders
+    this.#tradeDesk = new TradeDesk(self, neighbours)
     for (const { address, peer, inside } of known)
       this.#learn(now, { address, peer, inside, given: peer === undefined })
   }
@@ -81,9 +91,12 @@ export class Roster {
   }
 
   /** What an established neighbour told of itself; and it is told whom else we know in our site. */
-  established(turn: Turn, neighbour: Neighbour, addresses: readonly Address[]): void {
+  established(turn: Turn, neighbour: Neighbour, hello: Hello | undefined): void {
     const { peer, inside, direction, address } = neighbour
-    const listening = usable(addresses.filter((told) => isOf(told, peer)))
+    this.#tradeDesk.established(turn, neighbour, hello)
+    // Whom we trade with is named by the origin, each time anew.
+    if (!inside && neighbour.membership?.role === 'relay') return
+    const listening = usable((hello?.addresses ?? []).filter((told) => isOf(told, peer)))
     const own = direction === 'out' ? this.#contacts.get(address) : undefined
     if (own) own.failures = 0
     for (const known of [...(own ? [address] : []), ...listening.map((told) => withPeer(told, peer))])
@@ -121,6 +134,7 @@ export class Roster {
 
   /** A link is up. Who answers at an address is proven by now, so that its other addresses are not dialled beside it. */
   linkUp(address: Address, peer: PeerId, direction: 'in' | 'out'): void {
+    this.#traders.linkUp(address, direction)
     const contact = direction === 'out' ? this.#contacts.get(address) : undefined
     if (!contact) return
     this.#dialling.delete(contact)
@@ -128,6 +142,7 @@ export class Roster {
   }
 
   failed(turn: Turn, address: Address): void {
+    this.#traders.failed(turn, address)
     const contact = this.#contacts.get(address)
     if (!contact) return
     this.#dialling.delete(contact)
@@ -135,6 +150,8 @@ export class Roster {
   }
 
   down(turn: Turn, neighbour: Neighbour): void {
+    this.#traders.down(turn, neighbour)
+    this.#tradeDesk.down(neighbour.link)
     // The surplus one of two links went: the member is still there.
     if (this.#neighbours.ofPeer(neighbour.peer).some(({ phase }) => phase === 'established')) return
     this.#listening.delete(neighbour.peer)
@@ -152,6 +169,8 @@ export class Roster {
       this.#dialling.add(contact)
       turn.out({ type: 'dial', address: contact.address })
     }
+    if (mayGoOutside) this.#traders.wake(turn)
+    this.#tradeDesk.wake(turn)
     if (this.#queryAt !== undefined && this.#queryAt <= turn.now && this.#neighbours.list('inside').length === 0)
       this.#query(turn)
     if (this.#saveAt !== undefined && this.#saveAt <= turn.now) {
@@ -161,7 +180,8 @@ export class Roster {
   }
 
   nextWake(mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Instant | undefined {
-    let next = this.#saveAt
+    let next = earliest(this.#saveAt, this.#tradeDesk.nextWake())
+    if (mayGoOutside) next = earliest(next, this.#traders.nextWake())
     const demand = this.#demand(mayGoOutside, sought)
     for (const contact of this.#contacts.values())
       if (this.#isWanted(contact, demand)) next = earliest(next, contact.next)
@@ -248,7 +268,7 @@ export class Roster {
     let [inside, outside] = [siteLinksWanted, mayGoOutside ? outsideDialsMax : 0]
     for (const neighbour of this.#neighbours.all()) {
       busy.add(neighbour.peer).add(neighbour.address)
-      if (neighbour.phase === 'established' && !neighbour.inside) outside = 0
+      if (neighbour.phase === 'established' && !neighbour.inside) outside = neighbour.trades ? outside : 0
       else if (neighbour.phase === 'established' || neighbour.direction === 'out') inside--
     }
     for (const { peer, inside: isInside } of this.#dialling) {
@@ -276,16 +296,3 @@ interface Demand {
   outside: number
   readonly sought: ReadonlySet<PeerId>
 }
-
-/** Loopback addresses mean another machine elsewhere: they are used only where a member has no other. */
-function usable(addresses: readonly Address[]): readonly Address[] {
-  const remote = addresses.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
-  return remote.length > 0 ? remote : addresses
-}
-
-/** The address with the peer it must prove to be. */
-const withPeer = (address: Address, peer: PeerId): Address =>
-  (address.includes('/p2p/') ? address : `${address}/p2p/${peer}`) as Address
-
-/** Nobody speaks for the address of another. */
-const isOf = (address: Address, peer: PeerId): boolean => !address.includes('/p2p/') || address.endsWith(`/p2p/${peer}`)

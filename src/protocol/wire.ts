@@ -27,6 +27,7 @@ import {
   rosterMax,
   runsPerMessageMax,
   siteLinksMax,
+  tradersMax,
 } from './params.ts'
 
 /** Greets: who I am, what I have, where I listen. The first message on a link, each way (protocol.md §1). */
@@ -36,6 +37,8 @@ export interface Hello {
   readonly membership: Uint8Array
   readonly versions: Versions
   readonly addresses: readonly Address[]
+  /** I am a relay that trades with those of other sites (protocol.md §5.6). */
+  readonly trade?: true
 }
 /** Your hello was accepted: from here on I serve you. */
 export interface Ready {
@@ -71,6 +74,14 @@ export interface RosterEntry {
 export interface RosterMessage {
   readonly t: 'roster'
   readonly members: readonly RosterEntry[]
+}
+export interface TraderEntry extends RosterEntry {
+  readonly site: string
+}
+/** Relays of other sites that trade; from the origin alone (protocol.md §5.6). */
+export interface TradersMessage {
+  readonly t: 'traders'
+  readonly traders: readonly TraderEntry[]
 }
 /** Whether I act as uplink member, and reach the outside, and who else of our site does as far as I know (protocol.md §5.1). */
 export interface UplinkMessage {
@@ -137,6 +148,7 @@ export type Message =
   | Head
   | Pack
   | RosterMessage
+  | TradersMessage
   | UplinkMessage
   | Want
   | Unwant
@@ -196,9 +208,10 @@ function fromWire(fields: Fields): Message {
   const t = textAt(own(fields, 't'), 't', 16)
   switch (t) {
     case 'hello':
-      onlyKeys(fields, t, ['t', 'wire', 'membership', 'versions', 'addresses'])
+      onlyKeys(fields, t, ['t', 'wire', 'membership', 'versions', 'addresses', 'trade'])
       return {
         t,
+        ...tradeAt(own(fields, 'trade')),
         wire: wholeAt(own(fields, 'wire'), 'wire', 1, 65_535),
         membership: bytesAt(own(fields, 'membership'), 'membership', 1, membershipBytesMax),
         versions: versionsAt(own(fields, 'versions')),
@@ -227,6 +240,9 @@ function fromWire(fields: Fields): Message {
     case 'roster':
       onlyKeys(fields, t, ['t', 'members'])
       return { t, members: listAt(own(fields, 'members'), 'members', rosterMax).map(rosterEntryAt) }
+    case 'traders':
+      onlyKeys(fields, t, ['t', 'traders'])
+      return { t, traders: listAt(own(fields, 'traders'), 'traders', tradersMax).map(traderAt) }
     case 'want':
     case 'unwant':
       onlyKeys(fields, t, ['t', 'contents'])
@@ -333,6 +349,23 @@ function rosterEntryAt(value: unknown): RosterEntry {
     peer: peerAt(own(fields, 'peer')),
     addresses: addressesAt(own(fields, 'addresses')),
   }
+}
+
+function traderAt(value: unknown): TraderEntry {
+  const fields = fieldsAt(value, 'trader')
+  onlyKeys(fields, 'trader', ['peer', 'site', 'addresses'])
+  return {
+    peer: peerAt(own(fields, 'peer')),
+    site: textAt(own(fields, 'site'), 'site', 63, /^[\x21-\x7e]+$/),
+    addresses: addressesAt(own(fields, 'addresses')),
+  }
+}
+
+/** Said or left out: there is no second way to write no. */
+function tradeAt(value: unknown): { trade?: true } {
+  if (value === undefined) return {}
+  if (value !== true) throw new RangeError('trade: expected true, or nothing')
+  return { trade: true }
 }
 
 function haveAt(fields: Fields): Have {

@@ -16,6 +16,7 @@ describe('config.yaml', () => {
       bootstrap: [],
       lan: { discovery: true, port: 47_100 },
       disk: { quotaBytes: 20 * 2 ** 30 },
+      trade: false,
       facts: {},
       engine: { timeout: 'PT1H', pretendRoot: undefined },
     })
@@ -38,6 +39,10 @@ describe('config.yaml', () => {
     })
   })
 
+  it('lets a relay trade only where it says so', () => {
+    expect([parseConfig('trade: true', 'c').trade, parseConfig('trade: false', 'c').trade]).toEqual([true, false])
+  })
+
   it('takes sizes with their unit', () => {
     const quotaOf = (text: string): number => parseConfig(`disk: { quota: ${text} }`, 'c').disk.quotaBytes
     expect(['500 MiB', '1.5GiB', '2 TiB', '0 MiB'].map(quotaOf)).toEqual([500 * 2 ** 20, 1.5 * 2 ** 30, 2 ** 41, 0])
@@ -48,6 +53,7 @@ describe('config.yaml', () => {
     ['lan:\n  prot: 1', 'config.yaml:2:3', /prot/],
     ['lan:\n  port: 99999', 'config.yaml:2:3', /lan\.port/],
     ['lan: { discovery: maybe }', 'config.yaml:1:8', /true or false/],
+    ['trade: maybe', 'config.yaml:1:1', /true or false/],
     ['listen: [nowhere]', 'config.yaml:1:1', /listen/],
     ['engine: { timeout: soon }', 'config.yaml:1:11', /duration/],
     ['facts: { "a b": 1 }', 'config.yaml:1:10', /facts/],

@@ -17,11 +17,13 @@ const versions = { root: 1, timestamp: 4, snapshot: 3, roles: { bundles: 2, mesh
 const row = { release: 4, bundles: 3, prepared: 1, failed: 0, unsized: 1, missing: 1_000_000, rate: 125_000 }
 const messages: Message[] = [
   { t: 'hello', wire: 1, membership: new Uint8Array([1, 2]), versions, addresses: ['/ip4/10.0.0.1/tcp/1' as Address] },
+  { t: 'hello', wire: 1, membership: new Uint8Array([1]), versions, addresses: [], trade: true },
   { t: 'ready', acting: true, reach: false },
   { t: 'bye', code: 'STOPPING' },
   { t: 'head', versions, ask: true },
   { t: 'pack', part: 0, parts: 2, bytes: new Uint8Array([7]) },
   { t: 'roster', members: [{ peer, addresses: ['/ip4/10.0.0.2/tcp/47100' as Address] }] },
+  { t: 'traders', traders: [{ peer, site: 'lyon', addresses: ['/ip4/10.0.0.2/tcp/47100' as Address] }] },
   { t: 'uplink', acting: false, reach: true, others: [{ peer, role: 'origin', hops: 2 }] },
   { t: 'want', contents: [content] },
   { t: 'unwant', contents: [] },

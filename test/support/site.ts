@@ -131,6 +131,8 @@ interface StageOptions {
   readonly seed?: string
   /** On battery, or by radio alone. */
   readonly isUnfit?: boolean
+  /** A relay that trades with those of other sites. */
+  readonly trade?: boolean
 }
 
 /** More wakes than any honest machine needs in the time that a test lets pass. */
@@ -159,7 +161,16 @@ export class Stage {
     this.self = self
     this.member = new Member({
       protocol: {
-        self: { peer, certificate, membership, pinnedIssuers: issuers, set, random, isUnfit: options.isUnfit ?? false },
+        self: {
+          peer,
+          certificate,
+          membership,
+          pinnedIssuers: issuers,
+          set,
+          random,
+          isUnfit: options.isUnfit ?? false,
+          trade: options.trade ?? false,
+        },
         known: options.known ?? [],
         now: siteStart,
       },
