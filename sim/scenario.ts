@@ -52,6 +52,8 @@ const group = z.strictObject({
 const site = z.strictObject({
   id: name,
   count: count.optional(),
+  /** Its relays trade with those of other sites. */
+  trade: z.boolean({ error: 'true or false' }).optional(),
   uplink,
   groups: z.array(group).min(1, 'at least one group'),
 })
@@ -119,6 +121,7 @@ export interface SitePlan {
     /** What waits before the line at most, ms. */
     readonly queue: number
   }
+  readonly trade: boolean
   readonly groups: readonly Group[]
 }
 
@@ -170,6 +173,7 @@ function filled({ defaults, sites, ...rest }: Written): Scenario {
           latency: written.uplink.latency ?? defaults?.uplink?.latency ?? 0,
           queue: written.uplink.queue ?? defaults?.uplink?.queue ?? queueMsDefault,
         },
+        trade: written.trade ?? false,
         groups: written.groups,
       }
       if (written.count === undefined) return [{ id: written.id, ...plan }]

@@ -41,6 +41,7 @@ const barsByCase: Readonly<Record<string, readonly Bar[]>> = {
     inTimeSinceReady(1.25),
     { what: "copies from origin's line", max: NaN, of: originCopies },
   ],
+  'three-traders': [{ what: "copies from origin's line", max: 2, of: originCopies }, once(1.1), inTimeSinceReady(NaN)],
   'new-version': [{ what: 'line bytes beyond 64 KiB / new bytes', max: 2, of: beyond }],
   'late-joiner': [
     { what: 'seconds from start to all', max: 5, of: lastS },

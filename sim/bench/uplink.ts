@@ -24,6 +24,8 @@ const cases = [
   ...base.flatMap((name) => variations.map((variation) => name + variation)),
   'three-sites',
   'three-sites+relay',
+  'three-traders',
+  'three-traders+rtt40',
   'new-version',
   'late-joiner',
   'relay-killed',

@@ -20,6 +20,8 @@ export interface FleetNode {
   readonly member: BedMember
   readonly site: string
   readonly group: Group
+  /** Its site trades with others. */
+  readonly trades: boolean
   readonly isHostile: boolean
 }
 
@@ -44,7 +46,7 @@ export class BedFleet {
       nodesOf(site).map(({ name, group }) => {
         const behaviour = hostile.get(name)
         const member = new BedMember({ name, enter: network.enter(name), folder: this.folder, behaviour })
-        return { member, site: site.id, group, isHostile: behaviour !== undefined }
+        return { member, site: site.id, trades: site.trade, group, isHostile: behaviour !== undefined }
       }),
     )
   }
@@ -56,6 +58,7 @@ export class BedFleet {
       const token = await this.#token(node.site, node.group.role)
       await node.member.run('join', token, '--name', node.member.name.replaceAll('/', '-'))
       await node.member.pretend()
+      if (node.group.role === 'relay' && node.trades) await node.member.trade()
     })
     await Promise.all(
       Array.from({ length: homesAtOnce }, async () => {

@@ -153,6 +153,11 @@ export class BedMember {
     await appendFile(join(this.home, 'config.yaml'), `\nengine: { pretendRoot: ${join(this.home, 'scratch')} }\n`)
   }
 
+  /** Lets it trade with the relays of other sites. */
+  async trade(): Promise<void> {
+    await appendFile(join(this.home, 'config.yaml'), 'trade: true\n')
+  }
+
   /** Runs one command on this home to its end; its last line as JSON. Unavailable `TESTBED_COMMAND_FAILED` where it says no. */
   async run(...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
     const words = [program, ...args, '--home', this.home, '--json']

@@ -114,6 +114,8 @@ export class Phase {
   end(lacking: readonly string[]): PhaseResult {
     const { name, sites, originBps, network } = this.#init
     const bits = this.#uniqueBytes * 8
+    // Sites that trade could do with one copy for all of them.
+    const copies = sites.filter(({ trade }) => !trade).length + Number(sites.some(({ trade }) => trade))
     const slowest = Math.max(...sites.map((site) => bits / site.uplink.bandwidthDown))
     const times = [...this.#prepared.values()]
     const seconds = (at: number): number | undefined =>
@@ -122,7 +124,7 @@ export class Phase {
       name,
       done: lacking.length === 0,
       uniqueBytes: this.#uniqueBytes,
-      boundS: round(Math.max(slowest, (bits * sites.length) / originBps)),
+      boundS: round(Math.max(slowest, (bits * copies) / originBps)),
       firstReadyS: seconds(Math.min(...this.#ready.values())),
       lastReadyS: seconds(Math.max(...this.#ready.values())),
       firstS: seconds(Math.min(...times.map(({ at }) => at))),
