@@ -34,6 +34,9 @@ interface Trade {
   readonly linkedSites: ReadonlySet<string>
 }
 
+/** A run, and whether it is more than our share among the sites that trade. */
+type Share = Run & { readonly isBeyond?: true }
+
 export class Asking {
   readonly fetches = new Fetches()
   /** Who of the site fetches what from outside. */
@@ -77,7 +80,7 @@ export class Asking {
     this.fetches.arrived(now, fetch, index, bytes)
     if (outside) {
       this.line.moved(now)
-      this.#draw.arrived(now, bytes)
+      this.#draw.arrived(now, bytes, fetch.isBeyond)
     }
     if (this.#hasRoom(link)) this.#ready.add(link)
   }
@@ -180,7 +183,6 @@ export class Asking {
   ): Set<WantedContent> {
     const took = new Set<WantedContent>()
     if (!this.#hasRoom(neighbour.link) || this.line.isStuck(turn.now)) return took
-    const mayHelp = !trade || neighbour.trades || !this.#draw.isFull(turn.now)
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
@@ -190,16 +192,14 @@ export class Asking {
       while (creditBytes > 0) {
         const choice = { content, offer, creditBytes, without, from: 0, isOurs }
         const from = this.#self.random.below(Math.max(1, content.have.size))
-        // Who is done with its own helps out, far from where the others are at work: their lines may be slower.
-        const run =
-          (neighbour.trades
-            ? chooseOutside({ ...choice, from })
-            : trade
-              ? this.#chooseBesideTraders(turn.now, choice, trade, from)
-              : chooseOutside(choice)) ??
-          (mayHelp && this.fetches.bytesFrom(neighbour.link) === 0
-            ? chooseOutside({ ...choice, from, isOurs: () => true })
-            : undefined)
+        const run: Share | undefined =
+          trade && !neighbour.trades
+            ? this.#chooseBesideTraders(turn.now, choice, trade, from)
+            : (chooseOutside({ ...choice, from: neighbour.trades ? from : 0 }) ??
+              // Who is done with its own helps out, far from where the others are at work: their lines may be slower.
+              (this.fetches.bytesFrom(neighbour.link) === 0
+                ? chooseOutside({ ...choice, from, isOurs: () => true })
+                : undefined))
         if (!run) break
         this.#ask(turn, neighbour, content, run)
         took.add(content)
@@ -213,7 +213,7 @@ export class Asking {
    * What to ask of the origin while we trade (protocol.md §5.6): first our part among all sites that trade, so that each fetches others.
    * Only where the line has room the parts of sites that we have no link to, then whatever no trader has, then what traders are too slow with.
    */
-  #chooseBesideTraders(now: Instant, choice: OutsideChoice, trade: Trade, from: number): Run | undefined {
+  #chooseBesideTraders(now: Instant, choice: OutsideChoice, trade: Trade, from: number): Share | undefined {
     const { content, without, isOurs } = choice
     const untraded = [...without, ...trade.links.flatMap((link) => content.offers.get(link) ?? [])]
     const among =
@@ -221,12 +221,16 @@ export class Asking {
       (part: number): boolean =>
         isOurs(part) && siteRanksFirst(this.#self.membership.site, sites, content.ref.digest, part)
     const own = chooseOutside({ ...choice, without: untraded, isOurs: among(trade.sites) })
-    if (own || this.#draw.isFull(now)) return own
-    return (
-      chooseOutside({ ...choice, without: untraded, isOurs: among(trade.linkedSites) }) ??
-      chooseOutside({ ...choice, without: untraded, from }) ??
-      chooseOutside({ ...choice, from })
-    )
+    const room = this.#draw.room(now)
+    if (own || room < content.chunkBytes) return own
+    const more = { ...choice, creditBytes: Math.min(choice.creditBytes, room) }
+    const run =
+      chooseOutside({ ...more, without: untraded, isOurs: among(trade.linkedSites) }) ??
+      chooseOutside({ ...more, without: untraded, from }) ??
+      chooseOutside({ ...more, from }) ??
+      // As without traders: who is done with its own helps others of the site.
+      (this.line.isBusy ? undefined : chooseOutside({ ...more, from, isOurs: () => true }))
+    return run && { ...run, isBeyond: true }
   }
 
   #trade(): Trade | undefined {
@@ -245,10 +249,12 @@ export class Asking {
       if (this.#neighbours.established(link)?.inside && !this.#pauses.isDoubted(link)) yield offer
   }
 
-  #ask(turn: Turn, { link, inside, trades }: Neighbour, content: WantedContent, run: Run): void {
+  #ask(turn: Turn, { link, inside, trades }: Neighbour, content: WantedContent, share: Share): void {
+    const { isBeyond = false, ...run } = share
+    if (isBeyond) this.#draw.asked(turn.now, run.count * content.chunkBytes)
     if (this.fetches.bytesFrom(link) === 0) this.#credit.begins(turn.now, link)
     const slowMs = inside ? slowLanMs : trades ? slowTraderMs : undefined
-    const { id } = this.fetches.begin(turn.now, { link, outside: !inside, content, slowMs, ...run })
+    const { id } = this.fetches.begin(turn.now, { link, outside: !inside, content, slowMs, isBeyond, ...run })
     turn.out({ type: 'fetch', fetch: id, link, run: { content: content.ref.digest, ...run } })
   }
 }

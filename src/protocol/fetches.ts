@@ -16,6 +16,8 @@ export interface Fetch {
   readonly startedAt: Instant
   /** Bringing nothing for this long it counts as slow; absent where there is nobody else to ask. */
   readonly slowMs: number | undefined
+  /** Asked of the origin though it belongs to another site (draw.ts). */
+  readonly isBeyond: boolean
   arrived: number
   arrivedBytes: number
   /** It came to a stop: its missing chunks may be asked of others as well. */
@@ -29,7 +31,7 @@ interface Outstanding {
   aliveAt: Instant
 }
 
-type Begin = Pick<Fetch, 'link' | 'outside' | 'content' | 'first' | 'count' | 'slowMs'>
+type Begin = Pick<Fetch, 'link' | 'outside' | 'content' | 'first' | 'count' | 'slowMs' | 'isBeyond'>
 
 export class Fetches {
   readonly #byId = new Map<number, Fetch>()
