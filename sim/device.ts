@@ -235,16 +235,24 @@ export class Device {
     this.#fetches.set(fetch, ask)
   }
 
-  #serve(effect: Extract<MemberEffect, { type: 'serve' }>, index: number): void {
-    const { ask, run, link } = effect
-    if (index >= run.first + run.count) return this.#network.finish(ask)
+  #serve(effect: Extract<MemberEffect, { type: 'serve' }>, index: number, sum: number = 0): void {
+    const { ask, run, link, part } = effect
+    if (index >= run.first + run.count) {
+      if (part !== 'more') this.#network.finish(ask)
+      if (part) this.feed({ type: 'part-served', ask, bytes: sum, isGone: false })
+      return
+    }
     const size = this.#factsOf(run.content).chunkBytes[index]
     assert(size !== undefined, `chunk ${index} of ${run.content} exists`)
     this.#network.answer(ask, index, { size, isWrong: this.behaviour === 'lies' }, (isThere) => {
-      if (!isThere || !this.#up) return
+      if (!this.#up) return
+      if (!isThere) {
+        if (part) this.#answer({ type: 'part-served', ask, bytes: sum, isGone: true })
+        return
+      }
       this.servedBytes += size
       this.feed({ type: 'served', link, content: run.content, bytes: size })
-      this.#serve(effect, index + 1)
+      this.#serve(effect, index + 1, sum + size)
     })
   }
 

@@ -23,6 +23,7 @@ import { makeToken, readToken } from '#trust/token.ts'
 import { peerIdOf } from '#trust/peer-id.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
 import type { BundleTarget } from '#trust/metadata-pack.ts'
+import type { BudgetPlan } from '#protocol/budget.ts'
 import type { Address } from '#protocol/link.ts'
 import { Device, type ContentFacts } from './device.ts'
 import { Network, type SiteLine } from './network.ts'
@@ -36,12 +37,16 @@ export interface SimulatedSite {
   readonly line: SiteLine
   /** Its relays trade with those of other sites. */
   readonly trade?: boolean
+  /** Of each of its members. */
+  readonly budget?: BudgetPlan
+  readonly isPolite?: boolean
 }
 
 export interface FleetPlan {
   readonly seed: number
   readonly sites: readonly SimulatedSite[]
   readonly headOffice?: SiteLine
+  readonly originBudget?: BudgetPlan
   readonly start?: Instant
   readonly keepTrace?: boolean
 }
@@ -88,7 +93,7 @@ export class SimulatedFleet {
     })
     const root = sha256(first.roots[0] ?? new Uint8Array())
     this.#set = TrustedSet.restore(root, first, this.#start)
-    this.origin = this.#originDevice(device, root)
+    this.origin = this.#originDevice(device, root, plan.originBudget)
     for (const [index, site] of plan.sites.entries())
       for (let number = 0; number < site.relays + site.clients; number++)
         this.devices.push(this.#device(site, index + 1, number))
@@ -140,7 +145,7 @@ export class SimulatedFleet {
       .every((device) => device.applied.includes(`${name}@${version}`))
   }
 
-  #originDevice(key: SigningKey, root: Digest): Device {
+  #originDevice(key: SigningKey, root: Digest, budget: BudgetPlan | undefined): Device {
     const now = this.#start
     const peer = peerIdOf(key.public)
     const certificate = issueMembership({
@@ -167,6 +172,7 @@ export class SimulatedFleet {
         },
         known: [],
         now,
+        budget,
       },
       intake: new ReportIntake({ set, device: key, boxes: [this.#keys.box], fleet: new Fleet() }),
     })
@@ -174,7 +180,7 @@ export class SimulatedFleet {
   }
 
   #device(plan: SimulatedSite, siteNumber: number, number: number): Device {
-    const { name: site, trade = false } = plan
+    const { name: site, trade = false, budget, isPolite } = plan
     const role: Role = number < plan.relays ? 'relay' : 'client'
     const name = `${site}-${role}-${number}`
     const key = this.#key(name)
@@ -202,6 +208,8 @@ export class SimulatedFleet {
         self: { peer, certificate, membership, pinnedIssuers, set: TrustedSet.pinned(token.meshId), random, trade },
         known: token.addresses.map((address) => ({ address: address as Address, inside: false })),
         now,
+        budget,
+        isPolite,
       },
       agent: { device: { role, site, labels: {} }, journal: Journal.replay([]) },
     })

@@ -20,6 +20,7 @@ import { assignmentOf, mayConcernSite, type Assignment, type SignedBundle } from
 import { Journal, type JournalEntry } from './journal.ts'
 import { HeldBundle, type BundleStatus } from './held-bundle.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
+import { priorityOf } from './priority.ts'
 
 export type AgentInput =
   | { readonly type: 'release'; readonly release: number; readonly bundles: readonly SignedBundle[] }
@@ -67,8 +68,6 @@ export interface AgentInit {
 const reportSettleMs = 300
 /** That something is being fetched can wait: its end is told anyway, and on a thin line the reports of a site would hold up what they tell of. */
 const fetchingReportMs = 30_000
-const manifestPriority = 10
-const contentPriority = 20
 
 export class Agent {
   readonly #device: Omit<Device, 'facts'>
@@ -237,7 +236,7 @@ export class Agent {
         const refs = parseManifest(bytes).contents
         held.consistsOf(refs.map((ref) => ref.digest))
         if (refs.length === 0) this.#contentsHere(held, now, out)
-        for (const ref of refs) out({ type: 'want', ref, priority: contentPriority + sizeClass(ref.length) })
+        for (const ref of refs) out({ type: 'want', ref, priority: priorityOf(held.window, ref.length) })
       } catch (error) {
         if (!(error instanceof Refused)) throw error
         // Signed and still wrong: the origin made a mistake, and only a new version mends it.
@@ -312,7 +311,7 @@ export class Agent {
         held.content = 'manifest'
         held.contents = [held.assignment.manifest.digest]
         if (held.purpose === 'apply') held.move('content-missing')
-        out({ type: 'want', ref: held.assignment.manifest, priority: manifestPriority })
+        out({ type: 'want', ref: held.assignment.manifest, priority: priorityOf(held.window, undefined) })
       }
     }
     for (const held of this.#applicable()) this.#work(held, now, out)
@@ -391,6 +390,3 @@ export class Agent {
     })
   }
 }
-
-/** Small contents first: the policy and its files before packages. One class per doubling above 1 KiB. */
-const sizeClass = (bytes: number): number => 32 - Math.clz32(Math.min(bytes, 2 ** 31) >>> 10)

@@ -14,7 +14,8 @@ import type { Device } from '#origin/fleet.ts'
 import { packReport, type ReportIntake } from '#origin/intake.ts'
 import type { ProtocolEffect, ProtocolNotice } from '#protocol/effect.ts'
 import type { ProtocolInput } from '#protocol/input.ts'
-import { Protocol, type ProtocolInit } from '#protocol/protocol.ts'
+import { Protocol } from '#protocol/protocol.ts'
+import type { ProtocolInit } from '#protocol/protocol-init.ts'
 
 /** What only the protocol tells an agent. */
 type Inner = 'release' | 'complete' | 'carry' | 'wake'

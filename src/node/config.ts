@@ -4,11 +4,13 @@
  */
 import { homedir, hostname } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import { LineCounter, isMap, isScalar, parseDocument } from 'yaml'
+import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument } from 'yaml'
 import { Misconfigured } from '#base/errors.ts'
 import { fieldsAt, GuardFailed, isFields, listAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import { parseDuration } from '#base/time.ts'
+import type { Rate } from '#protocol/budget.ts'
 import { isAddress, type Address } from '#protocol/link.ts'
+import { rateAt, scheduleAt, type ScheduledBudget } from './budget.ts'
 
 /** One port for everything between members: one firewall rule (interfaces, "Ports and directions"). */
 const portDefault = 47_100
@@ -19,10 +21,20 @@ const quotaDefault = '20 GiB'
 /** An hour for one run of an engine: package installations on a slow disk take most of one. */
 const applyTimeoutDefault = 'PT1H'
 
+/** Whoever works at the site goes first; what it costs is a little of the line where others use it (protocol.md §6). */
+const politeDefault = true
+
 export interface Config {
   readonly listen: readonly Address[]
   readonly bootstrap: readonly Address[]
-  readonly lan: { readonly discovery: boolean; readonly port: number }
+  readonly lan: { readonly discovery: boolean; readonly port: number; readonly up: Rate }
+  /** Bytes a second over the line to other sites, and whether it yields to whatever else is on that line. */
+  readonly wan: {
+    readonly down: Rate
+    readonly up: Rate
+    readonly polite: boolean
+    readonly schedule: readonly ScheduledBudget[]
+  }
   /** Contents and prepared bundles together, in bytes: beyond it nothing is fetched that is not for this device. */
   readonly disk: { readonly quotaBytes: number }
   /** `facts.local.*` in templates and selects. */
@@ -69,6 +81,16 @@ ${lines('bootstrap', given.bootstrap, `/ip4/192.0.2.10/tcp/${portDefault}`)}
 # lan:
 #   discovery: true
 #   port: ${portDefault}
+#   up: 200 Mbit
+
+# What the line to other sites may carry, down and up; no limit where nothing is said. The same in all members of a site.
+# "polite" yields to whatever else is on that line.
+# wan:
+#   down: 4 Mbit
+#   up: 1 Mbit
+#   polite: ${politeDefault}
+#   schedule:
+#     - { days: mon-fri, from: "07:00", to: "19:00", down: 1 Mbit, up: 256 kbit }
 
 # How much contents and prepared bundles may take. What is assigned to this machine is fetched all the same.
 # disk:
@@ -103,8 +125,9 @@ export function machineName(given: string | undefined): string {
 }
 
 const settings = {
-  '': ['listen', 'bootstrap', 'lan', 'disk', 'trade', 'facts', 'engine'],
-  lan: ['discovery', 'port'],
+  '': ['listen', 'bootstrap', 'lan', 'wan', 'disk', 'trade', 'facts', 'engine'],
+  lan: ['discovery', 'port', 'up'],
+  wan: ['down', 'up', 'polite', 'schedule'],
   disk: ['quota'],
   engine: ['timeout', 'pretendRoot'],
 }
@@ -114,6 +137,7 @@ const factNamePattern = /^[a-z][a-z0-9_]{0,62}$/i
 function configOf(value: unknown): Config {
   const fields = sectionAt({ '': value }, '')
   const lan = sectionAt(fields, 'lan')
+  const wan = sectionAt(fields, 'wan')
   const engine = sectionAt(fields, 'engine')
   const timeout = own(engine, 'timeout')
   if (timeout !== undefined && (typeof timeout !== 'string' || parseDuration(timeout) === undefined))
@@ -123,11 +147,18 @@ function configOf(value: unknown): Config {
     listen: addressesAt(fields, 'listen', 8) ?? [listenDefault],
     bootstrap: addressesAt(fields, 'bootstrap', 64) ?? [],
     lan: {
-      discovery: flagAt(lan, 'discovery', 'lan.discovery') ?? true,
+      discovery: switchAt(own(lan, 'discovery'), 'lan.discovery') ?? true,
       port: own(lan, 'port') === undefined ? portDefault : wholeAt(own(lan, 'port'), 'lan.port', 1, 65_535),
+      up: rateAt(own(lan, 'up'), 'lan.up'),
+    },
+    wan: {
+      down: rateAt(own(wan, 'down'), 'wan.down'),
+      up: rateAt(own(wan, 'up'), 'wan.up'),
+      polite: switchAt(own(wan, 'polite'), 'wan.polite') ?? politeDefault,
+      schedule: scheduleAt(own(wan, 'schedule') ?? [], 'wan.schedule'),
     },
     disk: { quotaBytes: sizeAt(own(sectionAt(fields, 'disk'), 'quota') ?? quotaDefault, 'disk.quota') },
-    trade: flagAt(fields, 'trade', 'trade') ?? false,
+    trade: switchAt(own(fields, 'trade'), 'trade') ?? false,
     facts: factsAt(own(fields, 'facts')),
     engine: {
       timeout: typeof timeout === 'string' ? timeout : applyTimeoutDefault,
@@ -146,12 +177,6 @@ function sectionAt(parent: Fields, name: keyof typeof settings): Fields {
   return fields
 }
 
-function flagAt(fields: Fields, key: string, name: string): boolean | undefined {
-  const value = own(fields, key)
-  if (value === undefined || typeof value === 'boolean') return value
-  throw new GuardFailed(name, 'true or false')
-}
-
 const unitBytes = { MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
 
 /** Bytes of a size such as `20 GiB`. */
@@ -159,6 +184,11 @@ function sizeAt(value: unknown, name: string): number {
   const [, number, unit] = /^(\d{1,6}(?:\.\d{1,3})?) ?([MGT]iB)$/.exec(typeof value === 'string' ? value : '') ?? []
   if (number === undefined) throw new GuardFailed(name, 'a size such as 500 MiB or 20 GiB')
   return Math.floor(Number(number) * unitBytes[unit as keyof typeof unitBytes])
+}
+
+function switchAt(value: unknown, name: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new GuardFailed(name, 'true or false')
 }
 
 function addressesAt(fields: Fields, name: string, max: number): Address[] | undefined {
@@ -197,6 +227,12 @@ function offsetOf(contents: unknown, path: readonly PropertyKey[]): number {
   let node = contents
   let offset = 0
   for (const name of path) {
+    if (isSeq(node)) {
+      const item: unknown = node.items[Number(name)]
+      if (isNode(item)) offset = item.range?.[0] ?? offset
+      node = item
+      continue
+    }
     if (!isMap(node)) break
     const pair = node.items.find((item) => isScalar(item.key) && item.key.value === name)
     if (!pair) break

@@ -11,6 +11,7 @@ import { Turns } from '#disk/turns.ts'
 import type { ChunkStore, Holding } from '#content/chunk-store.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { manifestBytesMax } from '#content/manifest.ts'
+import type { Sketch } from '#content/patch.ts'
 import type { MemberEffect, MemberInput } from '#member/member.ts'
 import type { KnownAddress } from '#protocol/effect.ts'
 import type { ChunkForm, ChunkRun, LinkEvents, LinkId, Links, Verdict } from '#protocol/link.ts'
@@ -55,6 +56,12 @@ export interface EffectsInit {
   readonly feed: (input: MemberInput) => void
   /** Our own mistake: the process must end. */
   readonly onBug: (error: unknown) => void
+}
+
+/** Bytes of chunks that an ask was answered with, and how it ended: also `gone`, its asker. */
+interface Served {
+  readonly bytes: number
+  readonly end: 'done' | 'gone' | 'NOT_HERE'
 }
 
 /** The network is not there: a command on a home without a daemon. */
@@ -236,17 +243,21 @@ export class Effects {
   }
 
   /** One ask of a neighbour after the other: what is read for it and not sent yet stays bounded. */
-  async #serve({ ask, link, run }: Extract<MemberEffect, { type: 'serve' }>): Promise<void> {
-    await this.#serving.take(link, () => this.#answer(ask, link, run))
+  async #serve({ ask, link, run, part }: Extract<MemberEffect, { type: 'serve' }>): Promise<void> {
+    const sketch = this.#patches.take(ask, part === 'more')
+    const { bytes, end } = await this.#serving.take(link, () => this.#answer(ask, link, run, sketch))
+    if (end === 'NOT_HERE') this.#links?.finish(ask, end)
+    else if (end === 'done' && part !== 'more') this.#links?.finish(ask)
+    if (part) this.#init.feed({ type: 'part-served', ask, bytes, isGone: end !== 'done' })
   }
 
-  async #answer(ask: number, link: LinkId, { content, first, count }: ChunkRun): Promise<void> {
-    const sketch = this.#patches.take(ask)
+  async #answer(ask: number, link: LinkId, { content, first, count }: ChunkRun, sketch?: Sketch): Promise<Served> {
+    let sum = 0
     let next = this.#readRun(content, first, count)
     for (let index = first; index < first + count;) {
       const chunks = await next
       // An ask is always ended, or the asker waits for its whole deadline.
-      if (chunks.length === 0) return this.#links?.finish(ask, 'NOT_HERE')
+      if (chunks.length === 0) return { bytes: sum, end: 'NOT_HERE' }
       // Read while these are sent.
       const left = first + count - index - chunks.length
       if (left > 0) next = this.#readRun(content, index + chunks.length, left)
@@ -258,12 +269,13 @@ export class Effects {
           bytes += (patch ?? chunk).byteLength
         }
       } catch {
-        return // The asker is gone: nobody waits for the rest.
+        return { bytes: sum + bytes, end: 'gone' }
       } finally {
         if (bytes > 0) this.#init.feed({ type: 'served', link, content, bytes })
       }
+      sum += bytes
     }
-    this.#links?.finish(ask)
+    return { bytes: sum, end: 'done' }
   }
 
   /** Chunks to serve; none where the disk cannot be read. */

@@ -67,9 +67,10 @@ export class Patches {
     this.#heardBytes += sketch.byteLength
   }
 
-  /** The sketch of an ask that is answered now, once. */
-  take(ask: number): Sketch | undefined {
+  /** The sketch of an ask that is answered now; kept where that is only a part of it. */
+  take(ask: number, isKept: boolean = false): Sketch | undefined {
     const sketch = this.#heard.get(ask)
+    if (isKept) return sketch && new Sketch(sketch)
     this.#heard.delete(ask)
     this.#heardBytes -= sketch?.byteLength ?? 0
     return sketch && new Sketch(sketch)

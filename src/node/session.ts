@@ -31,6 +31,7 @@ import { packBytesMax } from '#protocol/params.ts'
 import { peerIdOf } from '#trust/peer-id.ts'
 import type { RepositoryKeys } from '#trust/repository.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
+import { budgetPlan } from './budget.ts'
 import { realTime } from './clock.ts'
 import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
@@ -226,6 +227,7 @@ export class Session {
       fleet: this.identity.facts.fleet,
       outbox: (await this.outbox.list()).length,
       contents: this.store.holdings(),
+      budget: budgetPlan(this.config)(realTime()),
     })
   }
 
@@ -281,6 +283,8 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
       },
       known: await knownAddresses(home, identity, config),
       now: realTime(),
+      budget: budgetPlan(config),
+      isPolite: config.wan.polite,
     },
     ...(isOrigin
       ? {}

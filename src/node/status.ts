@@ -3,6 +3,7 @@ import { toTimestamp, type Instant } from '#base/time.ts'
 import type { BundleReport, BundleState } from '#facts/report.ts'
 import type { Finding } from '#facts/finding.ts'
 import type { Member } from '#member/member.ts'
+import type { Budget } from '#protocol/budget.ts'
 
 interface TrafficDocument {
   readonly downBytes: number
@@ -45,6 +46,12 @@ export interface StatusDocument {
     readonly controlBytes: number
     /** Bytes down for every byte needed; null where nothing was needed, as at the origin, or counted, as without a daemon. */
     readonly factor: number | null
+    /** The limits of now and until when they hold; null: none, for ever. */
+    readonly budget: {
+      readonly downBytesPerSecond: number | null
+      readonly upBytesPerSecond: number | null
+      readonly until: string | null
+    }
   }
   readonly lan: TrafficDocument
   /** Reports that wait for the origin's receipt, our own and carried ones. */
@@ -79,6 +86,7 @@ export interface StatusOf {
   readonly outbox: number
   /** What the store holds. */
   readonly contents: readonly { readonly complete: boolean }[]
+  readonly budget: Budget
 }
 
 const timestamp = (time: Instant | undefined): string | null => (time === undefined ? null : toTimestamp(time))
@@ -90,6 +98,7 @@ export function statusDocument({
   fleet,
   outbox,
   contents: held,
+  budget,
 }: StatusOf): StatusDocument {
   const { protocol, agent } = member
   const { membership, peer, set } = protocol.self
@@ -131,6 +140,11 @@ export function statusDocument({
       duplicateBytes,
       controlBytes,
       factor: running ? factorOf(wan.downBytes, neededBytes) : null,
+      budget: {
+        downBytesPerSecond: budget.wanDown ?? null,
+        upBytesPerSecond: budget.wanUp ?? null,
+        until: timestamp(budget.until),
+      },
     },
     lan: { ...lan },
     outbox,

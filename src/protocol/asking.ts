@@ -5,6 +5,7 @@
 import type { Digest } from '#base/digest.ts'
 import { after, earliest, type Instant } from '#base/time.ts'
 import type { Bitmap } from './bitmap.ts'
+import type { Budgets } from './budget.ts'
 import { chooseInside, chooseOutside, type OutsideChoice, type Run } from './chunk-choice.ts'
 import { Credit } from './credit.ts'
 import { Draw } from './draw.ts'
@@ -13,7 +14,7 @@ import { Fetches, type Fetch } from './fetches.ts'
 import { Line } from './line.ts'
 import type { LinkId } from './link.ts'
 import type { Neighbour, Neighbours, Self, Turn } from './neighbour.ts'
-import { drawLookMs, lanRunBytes, slowLanMs, slowTraderMs } from './params.ts'
+import { drawLookMs, lanRunBytes, lineOverhead, slowLanMs, slowTraderMs, wanRunBytes } from './params.ts'
 import type { Pauses } from './pauses.ts'
 import type { Traders } from './traders.ts'
 import type { Uplink } from './uplink.ts'
@@ -25,6 +26,8 @@ export interface AskingPlace {
   readonly neighbours: Neighbours
   readonly uplink: Uplink
   readonly traders: Traders
+  readonly budgets: Budgets
+  readonly isPolite: boolean
 }
 
 /** Sites that trade with ours: all that the origin named, and those that we have a link to. */
@@ -45,7 +48,10 @@ export class Asking {
   readonly #neighbours: Neighbours
   readonly #uplink: Uplink
   readonly #traders: Traders
-  readonly #credit = new Credit()
+  readonly #credit: Credit
+  readonly #budgets: Budgets
+  /** When the budget lets us ask for what it keeps us from. */
+  #heldUntil: Instant | undefined
   readonly #pauses: Pauses
   readonly #draw = new Draw()
   /** While we trade and something is missing: when the line is looked at again. */
@@ -54,9 +60,11 @@ export class Asking {
   readonly #ready = new Set<LinkId>()
   #areAllReady = true
 
-  constructor({ self, neighbours, uplink, traders }: AskingPlace, pauses: Pauses) {
+  constructor({ self, neighbours, uplink, traders, budgets, isPolite }: AskingPlace, pauses: Pauses) {
     this.#pauses = pauses
     this.#self = self
+    this.#budgets = budgets
+    this.#credit = new Credit(isPolite)
     this.#neighbours = neighbours
     this.#uplink = uplink
     this.#traders = traders
@@ -76,16 +84,19 @@ export class Asking {
 
   arrived(now: Instant, fetch: Fetch, index: number, bytes: number): void {
     const { link, startedAt, outside } = fetch
-    this.#credit.arrived(now, { link, bytes, askedAt: startedAt, isFirst: fetch.arrived === 0 })
+    this.#credit.arrived(now, { link, bytes, askedAt: startedAt, isFirst: fetch.arrived === 0, inside: !outside })
     this.fetches.arrived(now, fetch, index, bytes)
     if (outside) {
       this.line.moved(now)
       this.#draw.arrived(now, bytes, fetch.isBeyond)
+      this.#budgets.wanDown.take(now, bytes - fetch.content.chunkBytes)
     }
     if (this.#hasRoom(link)) this.#ready.add(link)
   }
 
-  ended(fetch: Fetch): void {
+  ended(now: Instant, fetch: Fetch): void {
+    const missing = Math.max(0, fetch.count - fetch.arrived)
+    if (fetch.outside) this.#budgets.wanDown.take(now, -missing * fetch.content.chunkBytes)
     this.fetches.ended(fetch)
     this.#ready.add(fetch.link)
   }
@@ -113,7 +124,9 @@ export class Asking {
 
   /** Asks all that are ready, but those that are left alone, for what is in the queue, most urgent first. */
   fill(turn: Turn, queue: readonly WantedContent[]): void {
-    this.line.wake(turn, queue)
+    this.#heldUntil = undefined
+    // Where the schedule lets nothing pass nobody is late.
+    this.line.wake(turn, this.#budgets.wanDown.rate === 0 ? [] : queue)
     const asked = this.sources().filter(
       ({ link }) => (this.#areAllReady || this.#ready.has(link)) && !this.#pauses.has(link),
     )
@@ -124,7 +137,7 @@ export class Asking {
   }
 
   nextWake(): Instant | undefined {
-    return earliest(this.fetches.nextWake(), this.#drawAt)
+    return earliest(this.#heldUntil, this.fetches.nextWake(), this.#drawAt)
   }
 
   /** Whether there is room for more than a chunk or two: asks for one chunk at a time cost more than they bring. */
@@ -133,7 +146,7 @@ export class Asking {
     if (!neighbour) return false
     const outstanding = this.fetches.bytesFrom(link)
     const credit = this.#credit.bytesOf(neighbour)
-    const enough = neighbour.inside ? Math.min(lanRunBytes, credit / 2) : credit / 4
+    const enough = Math.min(neighbour.inside ? lanRunBytes : wanRunBytes, neighbour.inside ? credit / 2 : credit / 4)
     return outstanding === 0 || credit - outstanding >= enough
   }
 
@@ -184,13 +197,14 @@ export class Asking {
     const took = new Set<WantedContent>()
     if (!this.#hasRoom(neighbour.link) || this.line.isStuck(turn.now)) return took
     let creditBytes = this.#credit.bytesOf(neighbour) - this.fetches.bytesFrom(neighbour.link)
+    let room = this.#budgets.wanDown.room(turn.now)
     for (const content of queue) {
       const offer = content.offers.get(neighbour.link)
       if (!offer || creditBytes <= 0) continue
       const without = [...this.#offersInside(content), ...this.line.taken(turn.now, content.ref.digest)]
       const isOurs = (part: number): boolean => duty(content.ref.digest, part)
       while (creditBytes > 0) {
-        const choice = { content, offer, creditBytes, without, from: 0, isOurs }
+        const choice = { content, offer, creditBytes: Math.min(creditBytes, room), without, from: 0, isOurs }
         const from = this.#self.random.below(Math.max(1, content.have.size))
         const run: Share | undefined =
           trade && !neighbour.trades
@@ -201,8 +215,13 @@ export class Asking {
                 ? chooseOutside({ ...choice, from, isOurs: () => true })
                 : undefined))
         if (!run) break
+        if (room <= 0) {
+          this.#hold(turn.now, neighbour.link)
+          return took
+        }
         this.#ask(turn, neighbour, content, run)
         took.add(content)
+        room -= run.count * content.chunkBytes * lineOverhead
         creditBytes -= run.count * content.chunkBytes
       }
     }
@@ -244,6 +263,13 @@ export class Asking {
     }
   }
 
+  /** The budget keeps us from asking; whoever waits for us is told all the same that we are at work. */
+  #hold(now: Instant, link: LinkId): void {
+    this.#ready.add(link)
+    this.#heldUntil = earliest(this.#heldUntil, this.#budgets.wakeFor(now, this.#budgets.wanDown))
+    if (this.#budgets.wanDown.rate !== 0) this.line.moved(now)
+  }
+
   *#offersInside(content: WantedContent): Iterable<Bitmap> {
     for (const [link, offer] of content.offers)
       if (this.#neighbours.established(link)?.inside && !this.#pauses.isDoubted(link)) yield offer
@@ -253,6 +279,7 @@ export class Asking {
     const { isBeyond = false, ...run } = share
     if (isBeyond) this.#draw.asked(turn.now, run.count * content.chunkBytes)
     if (this.fetches.bytesFrom(link) === 0) this.#credit.begins(turn.now, link)
+    if (!inside) this.#budgets.wanDown.take(turn.now, run.count * content.chunkBytes)
     const slowMs = inside ? slowLanMs : trades ? slowTraderMs : undefined
     const { id } = this.fetches.begin(turn.now, { link, outside: !inside, content, slowMs, isBeyond, ...run })
     turn.out({ type: 'fetch', fetch: id, link, run: { content: content.ref.digest, ...run } })

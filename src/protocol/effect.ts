@@ -21,8 +21,14 @@ export type ProtocolEffect =
   /** → `chunk` for each, then `fetch-ended` */
   | { readonly type: 'fetch'; readonly fetch: number; readonly link: LinkId; readonly run: ChunkRun }
   | { readonly type: 'cancel'; readonly fetch: number }
-  /** → `served` */
-  | { readonly type: 'serve'; readonly link: LinkId; readonly ask: number; readonly run: ChunkRun }
+  /** → `served`. `part` of an ask: → `part-served` at its end, and only the last one ends the ask. */
+  | {
+      readonly type: 'serve'
+      readonly link: LinkId
+      readonly ask: number
+      readonly run: ChunkRun
+      readonly part?: 'more' | 'last'
+    }
   | { readonly type: 'deny'; readonly ask: number; readonly code: string }
   /** → `opened` or `open-failed` */
   | { readonly type: 'open'; readonly ref: ContentRef }

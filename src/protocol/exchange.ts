@@ -233,7 +233,7 @@ export class Exchange {
   fetchEnded(turn: Turn, id: number, end: FetchEnd): void {
     const fetch = this.#asking.fetches.get(id)
     if (!fetch) return
-    this.#asking.ended(fetch)
+    this.#asking.ended(turn.now, fetch)
     // What this one did not bring is asked of others.
     if (end !== 'done') this.#asking.look()
     if (end === 'done' || end === 'cancelled') return

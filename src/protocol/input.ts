@@ -26,6 +26,8 @@ export type ProtocolInput =
   | { readonly type: 'asked'; readonly link: LinkId; readonly ask: number; readonly run: ChunkRun }
   /** An ask of a neighbour was served: what it cost. */
   | { readonly type: 'served'; readonly link: LinkId; readonly content: Digest; readonly bytes: number }
+  /** A part of an ask was served: so many bytes; or its asker is gone. */
+  | { readonly type: 'part-served'; readonly ask: number; readonly bytes: number; readonly isGone: boolean }
   /** The store has opened a content: how many chunks it has, and which are here. */
   | { readonly type: 'opened'; readonly content: Digest; readonly chunks: number; readonly have: Uint8Array }
   | { readonly type: 'open-failed'; readonly content: Digest; readonly code: string }
@@ -55,7 +57,7 @@ export type ProtocolInput =
   /** Says good-bye to all neighbours, so that duties pass on at once. */
   | { readonly type: 'stopping' }
 
-const bulk: ReadonlySet<ProtocolInput['type']> = new Set(['asked', 'served', 'chunk', 'fetch-ended'])
+const bulk: ReadonlySet<ProtocolInput['type']> = new Set(['asked', 'served', 'part-served', 'chunk', 'fetch-ended'])
 
 /** Whether an input moves chunks and changes nothing else, neither who is there nor who acts. */
 export const movesChunksOnly = ({ type }: ProtocolInput): boolean => bulk.has(type)

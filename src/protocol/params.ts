@@ -145,10 +145,27 @@ export const wanCreditMs = 60
 export const wanCreditBytesMin = 32_768
 export const wanCreditBytesStart = 65_536
 export const wanCreditBytesMax = 2_097_152
-/** What a polite transfer may add to the delay of the line: the target of LEDBAT (RFC 6817). */
-export const politeMs = 100
+/** Where a polite transfer finds more delay than this added to the line, it yields: the target of LEDBAT++ (100 ms in RFC 6817). It adds half by itself. */
+export const politeMs = 60
+/** After so long under load nothing is asked until all is here, so that the delay of the empty line is seen again. Costs one round trip in 30 s. */
+export const probeMs = 30_000
+/** The least of so many looks at the empty line counts in the polite mode: somebody else's queue must not pass for the line (RFC 6817 §3.4.2). */
+export const probesKept = 6
+/** What a byte of chunks takes on a line with TLS, TCP and IP around it: 1.046 in a plain copy, and acknowledgements. */
+export const lineOverhead = 1.05
+/** A budget lets no more than this pass at once: a quarter of a second's bytes, or two chunks; and asks for no less than a step. */
+export const budgetBurstMs = 250
+export const budgetBurstBytes = 65_536
+export const budgetStepMs = 50
+export const budgetStepBytes = 32_768
+/** Asks that wait for the upload budget; more are denied, and asked again 2 s later. One asks for at most 8 MiB, and holds some 200 bytes here. */
+export const asksHeldMax = 1_000
+export const asksHeldPerLinkMax = 64
+
 /** One ask on the LAN; longer runs save messages, shorter ones spread the load over more neighbours. */
 export const lanRunBytes = 1_048_576
+/** On a line with a long way more is asked for once there is room for two chunks: waiting for a quarter of the credit leaves such a line idle. */
+export const wanRunBytes = 65_536
 
 /** Three wrong or broken answers and a peer is banned for a while; strikes decay one per this time (protocol.md §9). */
 export const strikesMax = 3
@@ -210,6 +227,7 @@ export const progressKeptMs = 3_600_000
 assert(settleMsMin < settleMsMax, 'the settle time has a range')
 assert(progressLookMs <= progressTellMs, 'what is told was looked at')
 assert(wanCreditBytesMin < wanCreditBytesMax, 'the credit on a line has a range')
+assert(budgetStepMs < budgetBurstMs && budgetStepBytes < budgetBurstBytes, 'a step fits a budget')
 assert(leaseWordMs * 2 < leaseMsMin, 'a lease outlives a lost renewal')
 assert(hungerMs < dutyMs, 'silence is noticed in time')
 assert(reportBatchBytes < messageBytesMax, 'a batch of reports fits a message')

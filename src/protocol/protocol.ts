@@ -12,6 +12,7 @@ import { Refused } from '#base/errors.ts'
 import type { Digest } from '#base/digest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { Admission } from './admission.ts'
+import { Budgets } from './budget.ts'
 import type { EffectSink, KnownAddress, ProtocolEffect, ProtocolNotice } from './effect.ts'
 import { Exchange } from './exchange.ts'
 import { Head, asksForMore, isBlameless } from './head.ts'
@@ -22,28 +23,22 @@ import { metered } from './metered.ts'
 import { Neighbours, dismiss, send, whoIs, wrongBytes } from './neighbour.ts'
 import type { Neighbour, Self, Standing, Turn } from './neighbour.ts'
 import { gossipLiveMs } from './params.ts'
-import { Progress, type Readiness } from './progress.ts'
+import { Progress } from './progress.ts'
+import type { ProtocolInit } from './protocol-init.ts'
 import { Reconcile } from './reconcile.ts'
 import { Reports } from './reports.ts'
 import { Roster } from './roster.ts'
+import { Serving } from './serving.ts'
 import { Traders } from './traders.ts'
 import { Uplink } from './uplink.ts'
 import { decodeMessage, type Message } from './wire.ts'
-
-export interface ProtocolInit {
-  readonly self: Self
-  /** Addresses known from the token, the configuration and earlier runs. */
-  readonly known: readonly KnownAddress[]
-  readonly now: Instant
-  /** How far this member is with its bundles; absent where there is none that it is to have. */
-  readonly readiness?: () => Readiness
-}
 
 export class Protocol {
   readonly self: Self
   readonly neighbours = new Neighbours()
   readonly ledger = new Ledger()
   readonly progress: Progress
+  readonly budgets: Budgets
   readonly #admission: Admission
   readonly #head: Head
   readonly #reconcile: Reconcile
@@ -52,6 +47,7 @@ export class Protocol {
   readonly #exchange: Exchange
   readonly #traders: Traders
   readonly #reports: Reports
+  readonly #serving: Serving
   #carries = false
   /** The input at hand moves chunks and nothing else: who acts and whom to dial stays as it is. */
   #isBulk = false
@@ -60,9 +56,10 @@ export class Protocol {
   #isSiteSettled = false
   #phase: 'new' | 'running' | 'stopped' = 'new'
 
-  constructor({ self, known, now, readiness }: ProtocolInit) {
+  constructor({ self, known, now, readiness, budget, isPolite = false }: ProtocolInit) {
     const { neighbours } = this
     this.self = self
+    const budgets = (this.budgets = new Budgets(budget))
     this.#admission = new Admission(self, this.neighbours)
     this.#head = new Head(self)
     this.#reconcile = new Reconcile(self, this.neighbours)
@@ -70,7 +67,11 @@ export class Protocol {
     this.#traders = new Traders(self, neighbours, isBanned)
     this.#roster = new Roster({ self, neighbours, isBanned, traders: this.#traders, known, now })
     this.#uplink = new Uplink(self, this.neighbours)
-    this.#exchange = new Exchange({ self, neighbours, uplink: this.#uplink, traders: this.#traders }, this.ledger)
+    this.#exchange = new Exchange(
+      { self, neighbours, uplink: this.#uplink, traders: this.#traders, budgets, isPolite },
+      this.ledger,
+    )
+    this.#serving = new Serving(neighbours, this.#exchange, this.#traders, budgets)
     this.#reports = new Reports(self, this.neighbours)
     this.progress = new Progress({ self, neighbours, exchange: this.#exchange, uplink: this.#uplink, readiness })
   }
@@ -83,6 +84,7 @@ export class Protocol {
   ): void {
     const turn = this.#counted({ now, out, notify })
     this.#isBulk = movesChunksOnly(input)
+    this.budgets.look(now, () => this.#uplink.others().length + 1)
     this.#take(turn, input)
     this.#settle(turn)
   }
@@ -118,7 +120,7 @@ export class Protocol {
         this.#reports.nextWake(),
       )
     this.#isSiteSettled = true
-    return earliest(this.#siteWake, this.#exchange.nextWake(), this.progress.nextWake())
+    return earliest(this.#siteWake, this.#exchange.nextWake(), this.#serving.nextWake(), this.progress.nextWake())
   }
 
   /** Whether we act as uplink member, and reach the outside. */
@@ -169,18 +171,13 @@ export class Protocol {
         return this.#message(turn, input.link, input.bytes)
       case 'gossip':
         return this.#gossip(turn, input.link, input.bytes)
-      case 'asked': {
-        const allowed = this.neighbours.established(input.link)
-        const { content, first, count } = input.run
-        if (allowed && this.#traders.mayServe(allowed) && this.#exchange.canServe(content, first, count)) {
-          if (allowed.inside) this.#exchange.line.asked(turn.now)
-          turn.out({ ...input, type: 'serve' })
-        } else turn.out({ type: 'deny', ask: input.ask, code: allowed ? 'NOT_HERE' : 'NOT_ADMITTED' })
-        return
-      }
+      case 'asked':
+        return this.#serving.asked(turn, input.link, input.ask, input.run)
       case 'served':
         this.#exchange.line.handedOn()
         return this.ledger.served(this.neighbours.get(input.link), input.content, input.bytes)
+      case 'part-served':
+        return this.#serving.partServed(turn, input.ask, input.bytes, input.isGone)
       case 'opened':
         return this.#exchange.opened(turn, input.content, input.chunks, input.have)
       case 'open-failed':
@@ -224,6 +221,7 @@ export class Protocol {
     if (this.#phase !== 'running') return
     if (!this.#isBulk) this.#settleSite(turn)
     this.#exchange.pump(turn)
+    this.#serving.pump(turn)
   }
 
   #settleSite(turn: Turn): void {
@@ -276,6 +274,7 @@ export class Protocol {
     const neighbour = this.neighbours.get(link)
     if (!neighbour || neighbour.phase === 'closing') return
     this.ledger.message(neighbour, 'down', bytes)
+    if (neighbour.membership && !neighbour.inside) this.budgets.wanDown.take(turn.now, bytes.byteLength)
     let message: Message
     try {
       message = decodeMessage(bytes)
@@ -381,6 +380,7 @@ export class Protocol {
     if (!neighbour) return
     this.#head.forget(link)
     this.#exchange.down(link)
+    this.#serving.down(link)
     this.#uplink.down(link)
     this.progress.down(turn.now, neighbour)
     this.#roster.down(turn, neighbour)
@@ -395,6 +395,6 @@ export class Protocol {
 
   /** The same turn, with its effects counted. */
   #counted(turn: Turn): Turn {
-    return metered(turn, this.neighbours, this.ledger)
+    return metered(turn, this)
   }
 }

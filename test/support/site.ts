@@ -11,6 +11,7 @@ import { Journal } from '#agent/journal.ts'
 import { Member, type MemberEffect, type MemberInput } from '#member/member.ts'
 import { Fleet } from '#origin/fleet.ts'
 import { ReportIntake } from '#origin/intake.ts'
+import type { BudgetPlan } from '#protocol/budget.ts'
 import type { KnownAddress } from '#protocol/effect.ts'
 import type { Address, LinkId } from '#protocol/link.ts'
 import { decodeMessage, encodeMessage, type Message } from '#protocol/wire.ts'
@@ -133,6 +134,7 @@ interface StageOptions {
   readonly isUnfit?: boolean
   /** A relay that trades with those of other sites. */
   readonly trade?: boolean
+  readonly budget?: BudgetPlan
 }
 
 /** More wakes than any honest machine needs in the time that a test lets pass. */
@@ -173,6 +175,7 @@ export class Stage {
         },
         known: options.known ?? [],
         now: siteStart,
+        budget: options.budget,
       },
       ...(role === 'origin'
         ? { intake: new ReportIntake({ set, device: key, boxes: [site.keys.box], fleet: new Fleet() }) }
