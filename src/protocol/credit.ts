@@ -111,8 +111,10 @@ export class Credit {
       // In whole chunks: on a thin line each is a queue of its own.
       const { chunkBytes, window, isIdle } = measure
       const spareMs = isIdle ? politeMs : politeMs / 2
+      // A manifest and a list, asked for alone, say nothing of the rate.
+      const least = gain > 1 ? wanCreditBytesStart : 0
       const chunks = Math.min(
-        Math.round((carried(measure, rate, spareMs) * gain) / chunkBytes),
+        Math.round(Math.max(least, carried(measure, rate, spareMs) * gain) / chunkBytes),
         Math.floor(window / chunkBytes),
       )
       return Math.min(wanCreditBytesMax, Math.max(1, chunks * chunkBytes))

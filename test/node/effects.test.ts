@@ -4,6 +4,7 @@ import { concatBytes, utf8 } from '#base/bytes.ts'
 import { Refused, Unavailable } from '#base/errors.ts'
 import { silentLog } from '#base/log.ts'
 import { MemoryStore } from '#content/memory-store.ts'
+import { OlderBytes } from '#content/patch.ts'
 import type { MemberInput } from '#member/member.ts'
 import { Effects, type Keepers } from '#node/effects.ts'
 import type { Address, LinkId, Links } from '#protocol/link.ts'
@@ -256,6 +257,42 @@ describe('carrying out effects', () => {
     )
     expect(inputs).toEqual([{ type: 'served', link, content, bytes: 5 }])
     expect(new Refused('X', { message: 'x' }).exitCode).toBe(4)
+  })
+
+  it('a part of an ask tells how much went out, only the last one ends it, and its sketch serves all parts', async () => {
+    const older = madeBytes('older', 60_000)
+    const chunk = concatBytes(older.subarray(0, 30_000), utf8('new'), older.subarray(30_000))
+    const sent: unknown[] = []
+    let isThere = true
+    const links: Partial<Links> = {
+      answer: (_ask, index, _bytes, form) =>
+        isThere
+          ? Promise.resolve(void sent.push([index, form]))
+          : Promise.reject(new Unavailable('X', { message: 'x' })),
+      finish: (ask) => void sent.push(['end', ask]),
+    }
+    const store = new MemoryStore()
+    const ref = await store.add([chunk, chunk])
+    const { effects, inputs } = made({ links, keepers: { store } })
+    const run = { content: ref.digest, first: 0, count: 2 }
+    const serve = async (first: number, part: 'more' | 'last'): Promise<void> => {
+      effects.carryOut({ type: 'serve', link, ask: 1, run: { ...run, first, count: 1 }, part })
+      await effects.settled()
+    }
+    effects.events().asked(link, 1, run, new OlderBytes(older).sketch)
+    await serve(0, 'more')
+    await serve(1, 'last')
+    isThere = false
+    await serve(0, 'more')
+    expect(sent).toEqual([
+      [0, 'patch'],
+      [1, 'patch'],
+      ['end', 1],
+    ])
+    const parts = inputs.filter((input) => input.type === 'part-served')
+    expect(parts.map(({ isGone }) => isGone)).toEqual([false, false, true])
+    expect(parts[0]?.bytes).toBe(inputs.find((input) => input.type === 'served')?.bytes)
+    expect(parts[2]?.bytes).toBe(0)
   })
 
   it('asks of one neighbour are served one after the other, and the next also where one is given up', async () => {

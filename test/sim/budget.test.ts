@@ -14,18 +14,25 @@ const burst = 100_000
 const always = (rates: Partial<Budget>) => (): Budget => ({ ...noBudget, ...rates })
 
 /** Bytes over the line of a site, second by second, until every client has applied the bundle. */
-function seconds(plan: Omit<FleetPlan, 'seed'>, site = 'berlin', direction: 'downBytes' | 'upBytes' = 'downBytes') {
+function seconds(
+  plan: Omit<FleetPlan, 'seed'>,
+  site = 'berlin',
+  direction: 'downBytes' | 'upBytes' = 'downBytes',
+  bytes = contentBytes,
+) {
   const fleet = new SimulatedFleet({ seed: 5, start, ...plan })
-  fleet.publish([{ name: 'web', contents: [contentBytes] }])
+  fleet.publish([{ name: 'web', contents: [bytes] }])
   fleet.start(200)
   const crossed = (): number => fleet.network.uplinkBytes.get(site)?.[direction] ?? 0
   const perSecond: number[] = []
+  const acted = new Set<string>()
   for (let done = false, before = 0; !done && perSecond.length < 400; before = crossed()) {
     done = fleet.run(1_000, () => fleet.isApplied('web'))
     perSecond.push(crossed() - before)
+    for (const { init, member } of fleet.devices) if (member.protocol.standing.acting) acted.add(init.name)
   }
   expect(fleet.isApplied('web'), 'done').toBe(true)
-  return { fleet, perSecond }
+  return { fleet, perSecond, acted }
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
@@ -64,10 +71,17 @@ describe('a site with a budget of 2 Mbit/s on a line of 8', () => {
   it('that lets nothing pass until the evening begins then, and nobody goes out in the place of who acts', () => {
     const evening = after(start, 60_000)
     const budget = (now: Instant): Budget => (now < evening ? { ...noBudget, wanDown: 0, until: evening } : noBudget)
-    const { fleet, perSecond } = seconds({ sites: [{ name: 'berlin', relays: 1, clients: 4, line, budget }] })
+    const { acted, perSecond } = seconds({ sites: [{ name: 'berlin', relays: 1, clients: 4, line, budget }] })
     expect(sum(perSecond.slice(0, 60))).toBeLessThan(30_000)
     expect(sum(perSecond)).toBeLessThan(contentBytes * 1.02)
-    expect(fleet.devices.filter(({ member }) => member.protocol.standing.acting)).toHaveLength(1)
+    expect([...acted]).toEqual(['berlin-relay-0'])
+  })
+
+  it('that lets a chunk pass in 17 seconds only is waited for: nobody takes its place', () => {
+    const site = { name: 'berlin', relays: 1, clients: 4, line, budget: always({ wanDown: 2_000 }) }
+    const { acted, perSecond } = seconds({ sites: [site] }, 'berlin', 'downBytes', 500_000)
+    expect(sum(perSecond)).toBeLessThan(2_000 * perSecond.length + burst)
+    expect([...acted]).toEqual(['berlin-relay-0'])
   })
 })
 
