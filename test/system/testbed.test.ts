@@ -4,8 +4,10 @@ import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { parseScenario } from '#sim/scenario.ts'
+import { isPlain, runBeside } from '#sim/testbed/beside.ts'
 import { BedMember } from '#sim/testbed/member.ts'
 import { Namespaces, outside } from '#sim/testbed/namespaces.ts'
+import { rivals, type Rival } from '#sim/testbed/rival.ts'
 import { runScenario } from '#sim/testbed/run.ts'
 import { isInstalled } from '../support/tool.ts'
 
@@ -44,6 +46,24 @@ bundles: [{ id: app, size: ${bundle} }]
 `,
     'smallest.yaml',
   )
+
+/** Another tool, of what every machine of the test bed has: the HTTP server of the bed, and a client in Python. */
+const python = (last: string): Rival => ({
+  name: 'python',
+  program: 'python3',
+  setting: 'urllib',
+  servers: (ground) => rivals.find(({ name }) => name === 'http')?.servers(ground) ?? [],
+  client: ({ files }) => [
+    'python3',
+    '-c',
+    `import os, sys, urllib.request
+for file in sys.argv[1:]:
+    os.makedirs(os.path.dirname('copy/' + file), exist_ok=True)
+    urllib.request.urlretrieve('http://172.16.0.2:8080/' + file, 'copy/' + file)
+${last}`,
+    ...files,
+  ],
+})
 
 /** What a run of this process has left behind. */
 const left = (): string[] => [...namespaces(), ...folders()]
@@ -105,6 +125,59 @@ describe('the test bed', () => {
     },
     20_000,
   )
+
+  it.skipIf(!canRun)(
+    'counts one copy a client where another tool fetches from the origin (as root; apt-get install iproute2 ethtool python3)',
+    async ({ signal }) => {
+      const result = await runBeside(python(''), scenario('256 KiB', 2), { signal, say: () => {} })
+      expect(result.faults).toEqual([])
+      expect(result.phase).toMatchObject({ done: true, uniqueBytes: 262_144 })
+      const factor = result.phase?.sites[0]?.factor ?? 0
+      expect(factor).toBeGreaterThan(2 * 1.04)
+      expect(factor).toBeLessThan(2 * 1.1)
+      expect(result.cpuS).toBeGreaterThan(0)
+      expect(left()).toEqual([])
+    },
+    60_000,
+  )
+
+  it.skipIf(!canRun)(
+    'takes no copy with wrong bytes for one (as root; apt-get install iproute2 ethtool python3)',
+    async ({ signal }) => {
+      const liar = python(`open('copy/' + sys.argv[1], 'r+b').write(b'wrong')`)
+      const result = await runBeside(liar, scenario('64 KiB', 1), { signal, say: () => {} })
+      expect(result.faults).toEqual(['lyon/desktop/0 has wrong bytes'])
+      expect(result.phase).toMatchObject({ done: false, lacking: ['lyon/desktop/0'] })
+      expect(left()).toEqual([])
+    },
+    60_000,
+  )
+
+  it('names another tool that is not installed, and measures nothing', async ({ signal }) => {
+    const absent = { ...python(''), program: 'no-such-tool' }
+    const result = await runBeside(absent, scenario('64 KiB', 1), { signal, say: () => {} })
+    expect(result).toEqual({ tool: 'python', version: undefined, setting: 'urllib', faults: [] })
+  })
+
+  it.skipIf(!canRun)(
+    'says so where another tool does not serve (as root; apt-get install iproute2 ethtool python3)',
+    async ({ signal }) => {
+      const mute = { ...python(''), servers: () => [{ words: ['sh', '-c', 'echo no licence; exit 1'], port: 1 }] }
+      await expect(runBeside(mute, scenario('64 KiB', 1), { signal, say: () => {} })).rejects.toMatchObject({
+        code: 'TESTBED_UNAVAILABLE',
+        message: expect.stringContaining('no licence') as string,
+      })
+      expect(left()).toEqual([])
+    },
+    60_000,
+  )
+
+  it('puts other tools beside a scenario only where a copy is all it asks for', () => {
+    const plain = scenario('64 KiB', 1)
+    expect(isPlain(plain)).toBe(true)
+    expect(isPlain({ ...plain, faults: [{ kind: 'uplink_down', at: { type: 'done' }, site: 'lyon' }] })).toBe(false)
+    expect(isPlain({ ...plain, general: { ...plain.general, idle_time: 1_000 } })).toBe(false)
+  })
 
   it('says what is missing where a tool says no', async () => {
     const refused = { name: 'Unavailable', code: 'TESTBED_UNAVAILABLE' }
