@@ -159,7 +159,8 @@ export class Uplink {
   #updateRelay(turn: Turn, reach: boolean): void {
     const hopeless = this.#lostAt !== undefined && after(this.#lostAt, reachMs) <= turn.now
     if (reach) this.#state = this.#state.type === 'acting' ? this.#state : { type: 'acting', since: turn.now }
-    else if (hopeless && this.#state.type === 'acting') this.#state = { type: 'waiting', volunteerAt: undefined }
+    // Nor does one whose doubt is over wait for a time: that time is past, and it would be woken for it for ever.
+    else if (hopeless || this.#state.type === 'waiting') this.#state = { type: 'waiting', volunteerAt: undefined }
   }
 
   #updateClient(turn: Turn, reach: boolean, line: LineView): void {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
+  banMs,
   reachMs,
   redialMsMax,
   settleMsMax,
@@ -184,6 +185,39 @@ describe('a relay', () => {
     expect(standing()).toBe('acting, reaches')
     expect(toldOn(link).at(-1)).toBe('true true')
   })
+})
+
+describe('a member that two neighbours leave because of wrong bytes', () => {
+  const blame = (): void => {
+    for (const other of [below, above]) stage.say(stage.meet(other), { t: 'bye', code: 'BANNED_WRONG_BYTES' })
+  }
+  const passUnanswered = (ms: number): number => {
+    const until = stage.now + ms
+    let dials = 0
+    while (stage.now < until) {
+      stage.pass(500)
+      for (const { address } of of('dial', stage.effects.splice(0))) {
+        dials++
+        stage.feed({ type: 'dial-failed', address, reason: '' })
+      }
+    }
+    return dials
+  }
+
+  it.each(['relay', 'client'] as const)(
+    'leaves the line to others for a while, then a %s seeks the outside again',
+    (role) => {
+      stage = new Stage(site, site.person('doubted', { role }), { known: [{ address: far, inside: false }] })
+      stage.start()
+      passUnanswered(volunteered)
+      blame()
+      passUnanswered(1_000)
+      expect(standing()).toBe('quiet')
+      expect(passUnanswered(banMs - 3_000)).toBe(0)
+      // With the outside dead it is not woken without end: `pass` fails for one that is.
+      expect(passUnanswered(4 * redialMsMax)).toBeGreaterThan(0)
+    },
+  )
 })
 
 describe('what neighbours are told', () => {
