@@ -209,7 +209,8 @@ export class Exchange {
     if (!fetch) return undefined
     const { content } = fetch
     this.#asking.arrived(turn.now, fetch, index, bytes)
-    this.#pauses.brought(fetch.link)
+    // What trickles in of an ask that was given up says nothing for a neighbour.
+    if (!fetch.slow && verdict !== 'wrong') this.#pauses.brought(fetch.link)
     const peer = this.#neighbours.get(fetch.link)?.peer
     const isDouble = verdict === 'already' && fetch.outside
     const known = verdict === 'stored' ? undefined : verdict
@@ -280,9 +281,12 @@ export class Exchange {
   }
 
   /** What a neighbour said of a content is doubtful now: it is asked anew, but not at once. */
-  #pause(turn: Turn, { link, content }: Fetch): void {
+  #pause(turn: Turn, { link, content, outside, arrived }: Fetch): void {
     content.offers.delete(link)
-    this.#pauses.begin(turn.now, link, content.ref.digest)
+    // Whoever offers and denies again and again must not keep others from fetching what it offers.
+    const offersInVain = !outside && arrived === 0 && this.#neighbours.established(link) !== undefined
+    if (offersInVain) this.#pauses.stalled(turn.now, link, content.ref.digest)
+    else this.#pauses.begin(turn.now, link, content.ref.digest)
   }
 
   #endPauses(turn: Turn): void {
@@ -370,7 +374,7 @@ export class Exchange {
     }
   }
 
-  /** Neighbours of our site, and traders, that were asked and bring nothing lose their place: others are asked, and in the end the outside. */
+  /** Neighbours of our site, and traders, that were asked and bring nothing, or next to it, lose their place: others are asked, in the end the outside. */
   #giveUpSlow(turn: Turn): void {
     if (!this.#asking.fetches.markSlow(turn.now)) return
     for (const fetch of this.#asking.fetches.all())

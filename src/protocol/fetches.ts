@@ -2,8 +2,9 @@
  * What was asked for and is not here yet: each ask with its chunks, and for each link how many bytes are still to come and when it last
  * brought something. Counted as it changes, because credit is looked up at every chunk.
  */
-import { after, earliest, since, type Instant } from '#base/time.ts'
+import { after, earliest, type Instant } from '#base/time.ts'
 import type { LinkId } from './link.ts'
+import { slowAskMs } from './params.ts'
 import type { WantedContent } from './wanted-content.ts'
 
 export interface Fetch {
@@ -93,7 +94,7 @@ export class Fetches {
     return this.#byId.values()
   }
 
-  /** Marks asks on links that brought nothing for their `slowMs`; true where there are such, whose chunks others may be asked for. */
+  /** Marks asks on links that brought nothing for their `slowMs`, and those that take longer than `slowAskMs`; true where there are such, whose chunks others may be asked for. */
   markSlow(now: Instant): boolean {
     if (this.#slowAt === undefined || this.#slowAt > now) return false
     let found = false
@@ -101,7 +102,8 @@ export class Fetches {
     for (const fetch of this.#byId.values()) {
       const aliveAt = this.#byLink.get(fetch.link)?.aliveAt
       if (fetch.slowMs === undefined || fetch.slow || aliveAt === undefined) continue
-      if (since(aliveAt, now) < fetch.slowMs) this.#slowAt = earliest(this.#slowAt, after(aliveAt, fetch.slowMs))
+      const slowAt = earliest(after(aliveAt, fetch.slowMs), after(fetch.startedAt, slowAskMs)) ?? now
+      if (slowAt > now) this.#slowAt = earliest(this.#slowAt, slowAt)
       else {
         fetch.slow = found = true
         fetch.content.arrive(fetch.first, fetch.count, fetch.outside)

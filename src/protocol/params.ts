@@ -133,6 +133,8 @@ export const slowLanMs = 3_000
 export const stuckMs = 2_000
 /** As long as somebody asked within this: neighbours pause between asks. */
 export const stuckAskedMs = 30_000
+/** The same for an ask that takes longer than this however it trickles: two runs before it at 35 kB/s. Shorter would give up on a weak radio link. */
+export const slowAskMs = 60_000
 
 /** Bytes asked for and not yet here, per link: what its rate carries in its delay and this much longer, within the bounds. */
 export const creditWindowMs = 250
