@@ -1,7 +1,7 @@
 /**
  * What uplink members of our site have taken on to fetch from outside, and how long their word holds (protocol.md §5.3). A lease keeps
  * others from fetching the same chunks; it is renewed while bytes arrive, and its silence passes the duty on. Words alone do not hold
- * for ever: whoever only renews, and brings nothing, is believed no longer than `leasePatienceMs`.
+ * for ever: whoever only renews, and brings nothing or next to nothing, is believed no longer than `leasePatienceMs`.
  */
 import { after, earliest, type Instant } from '#base/time.ts'
 import type { Digest } from '#base/digest.ts'
@@ -17,7 +17,8 @@ interface Lease {
 interface Word {
   /** Until when we wait for it without asking ourselves whether it still does its part. */
   until: Instant
-  deliveredAt: Instant
+  /** From when its words without deeds are believed for `leasePatienceMs`. */
+  trustedAt: Instant
 }
 
 export class Leases {
@@ -25,17 +26,19 @@ export class Leases {
   /** Chunks of what is fetched whose lease ran out. */
   readonly #lapsed = new Map<Digest, Bitmap>()
   readonly #words = new Map<LinkId, Word>()
+  /** Since when something is missing that nobody of our site has. */
+  hungrySince: Instant | undefined
 
   /** A neighbour acts at the uplink: from now on we wait for it. */
   acts(now: Instant, link: LinkId): void {
-    if (!this.#words.has(link)) this.#words.set(link, { until: after(now, dutyMs), deliveredAt: now })
+    if (!this.#words.has(link)) this.#words.set(link, { until: after(now, dutyMs), trustedAt: now })
   }
 
-  /** A neighbour brought something that we lacked. */
+  /** A neighbour brought a chunk that we lacked: that is worth `dutyMs` of belief, so that one now and then does not hold a site for ever. */
   delivered(now: Instant, link: LinkId): void {
     const word = this.#words.get(link)
     if (!word) return
-    word.deliveredAt = now
+    word.trustedAt = earliest(now, after(this.#trustedAt(now, word), dutyMs)) ?? now
     word.until = after(now, dutyMs) > word.until ? after(now, dutyMs) : word.until
   }
 
@@ -48,7 +51,7 @@ export class Leases {
   heard(now: Instant, link: LinkId, content: Digest, chunks: Bitmap, ms: number): void {
     const word = this.#words.get(link)
     if (!word) return
-    const until = earliest(after(now, ms), after(word.deliveredAt, leasePatienceMs)) ?? now
+    const until = earliest(after(now, ms), after(this.#trustedAt(now, word), leasePatienceMs)) ?? now
     if (until > word.until) word.until = until
     const leases = this.#leases.get(content) ?? new Map<LinkId, Lease>()
     this.#leases.set(content, leases)
@@ -83,10 +86,11 @@ export class Leases {
     return this.#lapsed.get(content)?.has(index) ?? false
   }
 
-  /** Whether a neighbour that acts has not kept its word, while we lacked something since `hungrySince`. */
-  isSilent(now: Instant, link: LinkId, hungrySince: Instant): boolean {
+  /** Whether a neighbour that acts has not kept its word, while we lacked something all the time. */
+  isSilent(now: Instant, link: LinkId): boolean {
     const until = this.#words.get(link)?.until
-    return until !== undefined && until <= now && after(hungrySince, dutyMs) <= now
+    const { hungrySince } = this
+    return until !== undefined && until <= now && hungrySince !== undefined && after(hungrySince, dutyMs) <= now
   }
 
   /** When the next lease runs out: what it kept from us may be fetched then. */
@@ -109,5 +113,11 @@ export class Leases {
   down(link: LinkId): void {
     this.#words.delete(link)
     for (const leases of this.#leases.values()) leases.delete(link)
+  }
+
+  /** While nothing was missing nobody had to bring anything. */
+  #trustedAt(now: Instant, { trustedAt }: Word): Instant {
+    const hungrySince = this.hungrySince ?? now
+    return trustedAt > hungrySince ? trustedAt : hungrySince
   }
 }

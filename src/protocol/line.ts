@@ -35,8 +35,6 @@ export class Line implements LineView {
   readonly #fetches: Fetches
   readonly #credit: Credit
   readonly #leases = new Leases()
-  /** Since when something is missing that nobody of our site has. */
-  #hungrySince: Instant | undefined
   /** When others last brought something into the site. */
   #fedAt = 0
   #lookAt: Instant | undefined
@@ -69,9 +67,9 @@ export class Line implements LineView {
   }
 
   isSilent(now: Instant, link: LinkId): boolean {
-    if (this.#hungrySince === undefined) return false
+    if (this.#leases.hungrySince === undefined) return false
     // Words count for nothing where what was asked for does not come.
-    return this.#pauses.isDoubted(link) || this.#leases.isSilent(now, link, this.#hungrySince)
+    return this.#pauses.isDoubted(link) || this.#leases.isSilent(now, link)
   }
 
   /** A neighbour of our site asks for something that we have. */
@@ -94,7 +92,7 @@ export class Line implements LineView {
   }
 
   isStarving(now: Instant): boolean {
-    const since = Math.max(this.#hungrySince ?? Number.POSITIVE_INFINITY, this.#fedAt)
+    const since = Math.max(this.#leases.hungrySince ?? Number.POSITIVE_INFINITY, this.#fedAt)
     return since + 2 * dutyMs <= now
   }
 
@@ -186,8 +184,8 @@ export class Line implements LineView {
     const isWaiting = queue.length > 0 && this.#uplink.others().length > 0
     this.#lookAt = isWaiting ? after(turn.now, hungerMs) : undefined
     const links = inside.map(({ link }) => link).filter((link) => !this.#pauses.isDoubted(link))
-    if (isWaiting && queue.some((content) => content.lacksBeyond(links))) this.#hungrySince ??= turn.now
-    else this.#hungrySince = undefined
+    if (isWaiting && queue.some((content) => content.lacksBeyond(links))) this.#leases.hungrySince ??= turn.now
+    else this.#leases.hungrySince = undefined
   }
 
   nextWake(): Instant | undefined {

@@ -16,9 +16,10 @@ let leases: Leases
 beforeEach(() => {
   leases = new Leases()
   leases.acts(start, link)
+  leases.hungrySince = start
 })
 const taken = (ms: number): number[] => leases.taken(after(start, ms), content).map((bits) => bits.count)
-const isSilent = (ms: number): boolean => leases.isSilent(after(start, ms), link, start)
+const isSilent = (ms: number): boolean => leases.isSilent(after(start, ms), link)
 
 describe('a lease', () => {
   it('keeps its chunks until it runs out, and no longer', () => {
@@ -64,7 +65,10 @@ describe('a lease', () => {
 describe('who acts', () => {
   it('is silent when it brings nothing and says nothing for a while, but not before something was missing as long', () => {
     expect([isSilent(dutyMs - 1), isSilent(dutyMs)]).toEqual([false, true])
-    expect(leases.isSilent(after(start, dutyMs), link, after(start, 1))).toBe(false)
+    leases.hungrySince = after(start, 1)
+    expect(isSilent(dutyMs)).toBe(false)
+    leases.hungrySince = undefined
+    expect(isSilent(dutyMs)).toBe(false)
   })
 
   it('is waited for as long as its lease holds, and after each thing it brings', () => {
@@ -79,6 +83,36 @@ describe('who acts', () => {
       leases.heard(after(start, ms), link, content, chunks, leaseMsMax)
     expect([isSilent(leasePatienceMs - 1), isSilent(leasePatienceMs)]).toEqual([false, true])
     expect(taken(2 * leasePatienceMs)).toEqual([])
+  })
+
+  it('is believed anew when something is missing again, however long nothing was', () => {
+    const later = after(start, 10 * leasePatienceMs)
+    leases.hungrySince = undefined
+    leases.heard(later, link, content, chunks, 10_000)
+    expect(leases.taken(later, content)).toHaveLength(1)
+    leases.hungrySince = later
+    for (let ms = 0; ms < leasePatienceMs; ms += 2_000) leases.heard(after(later, ms), link, content, none, leaseMsMax)
+    expect([leasePatienceMs - 1, leasePatienceMs].map((ms) => leases.isSilent(after(later, ms), link))).toEqual([
+      false,
+      true,
+    ])
+  })
+
+  it('and brings one chunk now and then is not believed for ever, nor is one that brings them steadily doubted', () => {
+    const silences = (pauseMs: number): number => {
+      const each = new Leases()
+      each.acts(start, link)
+      each.hungrySince = start
+      let silent = 0
+      for (let ms = 0; ms < 20 * leasePatienceMs; ms += 2_000) {
+        if (ms % pauseMs === 0) each.delivered(after(start, ms), link)
+        each.heard(after(start, ms), link, content, none, leaseMsMax)
+        if (each.isSilent(after(start, ms), link)) silent += 2_000
+      }
+      return silent
+    }
+    expect(silences(100_000)).toBeGreaterThan(10 * leasePatienceMs)
+    expect(silences(dutyMs)).toBe(0)
   })
 
   it('and acts no more is not waited for', () => {
