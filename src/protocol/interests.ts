@@ -11,6 +11,8 @@ export class Interests {
   readonly #theirs = new Map<LinkId, Set<Digest>>()
   readonly #ours = new Map<LinkId, Set<Digest>>()
   #isShort = false
+  /** A place became free since something was left unasked. */
+  #hasRoom = false
 
   /** A neighbour asks to hear of a content; false where it asked for too many. */
   heard(link: LinkId, digest: Digest): boolean {
@@ -61,14 +63,17 @@ export class Interests {
   /** A content is here, or no longer wanted: whoever was asked need not tell any more. */
   done(turn: Turn, digest: Digest): void {
     for (const [link, ours] of this.#ours)
-      if (ours.delete(digest)) send(turn, link, { t: 'unwant', contents: [digest] })
+      if (ours.delete(digest)) {
+        this.#hasRoom = true
+        send(turn, link, { t: 'unwant', contents: [digest] })
+      }
   }
 
-  /** Whether something was left unasked for want of room, since this was last asked. */
+  /** Whether something was left unasked for want of room, and there is room now; true once. Looked at after each chunk, so never in vain. */
   takeShortage(): boolean {
-    const isShort = this.#isShort
-    this.#isShort = false
-    return isShort
+    if (!this.#isShort || !this.#hasRoom) return false
+    this.#isShort = this.#hasRoom = false
+    return true
   }
 
   down(link: LinkId): void {
