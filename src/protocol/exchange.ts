@@ -65,6 +65,7 @@ export class Exchange {
     // Forgotten before anything is said: whatever comes of that must not take it up again.
     this.#contents.delete(digest)
     this.#openAgain.delete(digest)
+    this.#news.delete(content)
     this.#asking.cancel(turn, content)
     this.#interests.done(turn, digest)
     this.line.done(digest)

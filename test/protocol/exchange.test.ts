@@ -94,6 +94,17 @@ describe('a content that could not be opened', () => {
 })
 
 describe('letting go of a content', () => {
+  it('that is let go is not told of any more: what came a moment ago would be asked for in vain', () => {
+    const [link, other] = [stage.meet(bob), stage.meet(carol)]
+    want(small)
+    opened(small, 10)
+    stage.say(other, { t: 'want', contents: [small.digest] })
+    const [run] = fetches(have(link, small, 10))
+    chunk(run?.fetch ?? 0, run?.run.first ?? 0)
+    unwant(small.digest)
+    expect(told(other, stage.pass(10 * haveMs))).toEqual([])
+  })
+
   it('while it is fetched cancels what is under way, tells neighbours, and takes no more notice of it', () => {
     const link = stage.meet(bob)
     want(small)
