@@ -16,6 +16,7 @@ import type { FetchEnd, LinkId } from './link.ts'
 import type { Ledger } from './ledger.ts'
 import { send, type Neighbour, type Neighbours, type Turn } from './neighbour.ts'
 import { chunksMax, openAgainMs, runChunksMax, runsPerMessageMax } from './params.ts'
+import { runsOf } from './news.ts'
 import { Pauses } from './pauses.ts'
 import { WantedContent } from './wanted-content.ts'
 import type { Have, Lease, More } from './wire.ts'
@@ -386,16 +387,4 @@ export class Exchange {
       }
     this.#asking.look()
   }
-}
-
-/** Chunks in order as runs of first index and count, without those that are known to be there. */
-function runsOf(indexes: readonly number[], known: Bitmap | undefined): [number, number][] {
-  const runs: [number, number][] = []
-  for (const index of indexes) {
-    const last = runs.at(-1)
-    if (known?.has(index)) continue
-    if (last && last[0] + last[1] === index) last[1]++
-    else if (!last || last[0] + last[1] < index) runs.push([index, 1])
-  }
-  return runs
 }

@@ -4,6 +4,7 @@
  * out few copies and neighbours trade the rest (protocol.md §5.7).
  */
 import { after, earliest, type Instant } from '#base/time.ts'
+import type { Bitmap } from './bitmap.ts'
 import { mix } from './duty.ts'
 import type { LinkId } from './link.ts'
 import { dutyChunks, haveMs, haveSubscribersFew, newsFirst, newsLaterMs } from './params.ts'
@@ -66,4 +67,16 @@ function firstToHear(indexes: readonly number[], subscribers: ReadonlySet<LinkId
     for (const link of ranked.slice(0, newsFirst)) heard.set(link, [...(heard.get(link) ?? []), ...chunks])
   }
   return heard
+}
+
+/** Chunks in order as runs of first index and count, without those that are known to be there. */
+export function runsOf(indexes: readonly number[], known: Bitmap | undefined): [number, number][] {
+  const runs: [number, number][] = []
+  for (const index of indexes) {
+    const last = runs.at(-1)
+    if (known?.has(index)) continue
+    if (last && last[0] + last[1] === index) last[1]++
+    else if (!last || last[0] + last[1] < index) runs.push([index, 1])
+  }
+  return runs
 }

@@ -67,6 +67,8 @@ export const settleMsMax = 800
 export const volunteerMsMax = 400
 /** Who runs on battery or by radio waits this much longer: a second for a fit one to be heard. */
 export const volunteerUnfitMs = 1_000
+/** 1 h without a newer timestamp, of which the origin signs four: a member looks outside itself about once in that time, whoever else says it does. */
+export const newslessMs = 3_600_000
 /** An uplink member without a link outside for this long stops suppressing the others. */
 export const reachMs = 15_000
 /** A volunteer that found nobody outside waits this long, doubling to `redialMsMax` a member, at most to the maximum, before it tries again. */

@@ -11,6 +11,7 @@ import { after, earliest, instant, type Instant } from '#base/time.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { LinkId } from './link.ts'
 import { Acting, type ActingMember } from './acting.ts'
+import { Newsless } from './newsless.ts'
 import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
 import {
   accusersMin,
@@ -46,6 +47,7 @@ export class Uplink {
   readonly #self: Self
   readonly #neighbours: Neighbours
   readonly #acting: Acting
+  readonly #newsless: Newsless
   /** When what neighbours told of others is passed on. */
   #tellAt: Instant | undefined
   #toldVersion = -1
@@ -65,6 +67,7 @@ export class Uplink {
     this.#self = self
     this.#neighbours = neighbours
     this.#acting = new Acting(self.peer)
+    this.#newsless = new Newsless(self.random)
   }
 
   /** What a `ready` or `uplink` message says of us. */
@@ -151,7 +154,13 @@ export class Uplink {
     if (this.#state.type === 'settling') return earliest(this.#state.until, this.#tellAt)
     const drained = this.#drainSince && after(this.#drainSince, drainMs)
     if (this.#state.type === 'waiting')
-      return earliest(this.#state.volunteerAt, this.#nextGivenUp(), drained, this.#tellAt)
+      return earliest(
+        this.#state.volunteerAt,
+        this.#nextGivenUp(),
+        drained,
+        this.#tellAt,
+        this.#self.membership.role === 'client' ? this.#newsless.nextWake() : undefined,
+      )
     const isPatient = this.#self.membership.role === 'client' && this.#isAlone()
     return this.#lostAt === undefined || isPatient ? this.#tellAt : earliest(after(this.#lostAt, reachMs), this.#tellAt)
   }
@@ -166,10 +175,14 @@ export class Uplink {
   #updateClient(turn: Turn, reach: boolean, line: LineView): void {
     const state = this.#state
     if (state.type === 'settling' && state.until > turn.now) return
-    const others = this.#neighbours
-      .list('inside')
-      .filter((neighbour) => suppresses(neighbour, turn.now) && !line.isSilent(turn.now, neighbour.link))
-    const distant = line.isStarving(turn.now) ? [] : this.others().filter(({ hops }) => hops > 1)
+    // What others say of themselves counts for nothing while no news come by them.
+    const looks = this.#newsless.looks(turn.now, this.#self.set.issuedAt)
+    const others = looks
+      ? []
+      : this.#neighbours
+          .list('inside')
+          .filter((neighbour) => suppresses(neighbour, turn.now) && !line.isSilent(turn.now, neighbour.link))
+    const distant = looks || line.isStarving(turn.now) ? [] : this.others().filter(({ hops }) => hops > 1)
     if (state.type === 'acting') {
       const better = others.filter(
         ({ reach: theirs, membership, peer }) =>
