@@ -51,6 +51,9 @@ export const drawLookMs = 500
 
 /** Links to neighbours of the own site that a member seeks. With 12, a site of 200 still hands a chunk through in two steps. */
 export const siteLinksWanted = 12
+/** Of these a few at once, and one more each second: the handshakes of a site of twenty that starts in one second took ten seconds of two cores. */
+export const siteLinksSoon = 4
+export const siteLinkMs = 1_000
 /** Who acts is told on over so many neighbours, and so many of them: a site of 2,000 is four wide, and few act. */
 export const actingHopsMax = 6
 export const actingToldMax = 8
@@ -238,4 +241,5 @@ assert(reportBatchBytes < messageBytesMax, 'a batch of reports fits a message')
 assert(reportFlightMs < reportAgainMs, 'what is sent again counts as lost by then')
 assert(reportsPerBringerMax < reportsCarriedMax, 'one member cannot fill all there is')
 assert(announcementBytesMax < messageBytesMax, 'an announcement could also be sent as a message')
+assert(siteLinksSoon < siteLinksWanted, 'links grow')
 assert(siteLinksWanted < siteLinksMax, 'a member accepts more links than it seeks')

@@ -18,6 +18,8 @@ import {
   redialMsMax,
   rosterKnownMax,
   rosterMax,
+  siteLinkMs,
+  siteLinksSoon,
   siteLinksWanted,
 } from './params.ts'
 import { TradeDesk } from './trade-desk.ts'
@@ -62,6 +64,9 @@ export class Roster {
   #saveAt: Instant | undefined
   #queryMs = queryMs
   #queryAt: Instant | undefined
+  /** Links of our site that are sought now, and when one more is. */
+  #seeks = siteLinksSoon
+  #seekMoreAt: Instant | undefined
 
   constructor({ self, neighbours, isBanned, traders, known, now }: RosterInit) {
     this.#self = self
@@ -75,6 +80,7 @@ export class Roster {
 
   /** Asks the LAN who is there; `bootstrap` are addresses that an admin gave for this run. */
   started(turn: Turn, bootstrap: readonly Address[]): void {
+    this.#seekMoreAt = after(turn.now, siteLinkMs)
     for (const address of bootstrap) this.#learn(turn.now, { address, given: true })
     this.#query(turn)
   }
@@ -165,6 +171,8 @@ export class Roster {
 
   /** Dials whom we need; `mayGoOutside` while we act as uplink member, `sought` to whom we need a link however many we have. */
   wake(turn: Turn, mayGoOutside: boolean, sought: ReadonlySet<PeerId>): void {
+    if (this.#seekMoreAt !== undefined && this.#seekMoreAt <= turn.now)
+      this.#seekMoreAt = ++this.#seeks < siteLinksWanted ? after(turn.now, siteLinkMs) : undefined
     for (const contact of this.#due(turn.now, mayGoOutside, sought)) {
       this.#dialling.add(contact)
       turn.out({ type: 'dial', address: contact.address })
@@ -265,7 +273,7 @@ export class Roster {
 
   #demand(mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Demand {
     const busy = new Set<string>([this.#self.peer])
-    let [inside, outside] = [siteLinksWanted, mayGoOutside ? outsideDialsMax : 0]
+    let [inside, outside] = [this.#seeks, mayGoOutside ? outsideDialsMax : 0]
     for (const neighbour of this.#neighbours.all()) {
       busy.add(neighbour.peer).add(neighbour.address)
       if (neighbour.phase === 'established' && !neighbour.inside) outside = neighbour.trades ? outside : 0

@@ -9,6 +9,7 @@ import {
   redialMsMax,
   rosterKnownMax,
   rosterMax,
+  siteLinksSoon,
   siteLinksWanted,
 } from '#protocol/params.ts'
 import type { MemberEffect } from '#member/member.ts'
@@ -268,5 +269,24 @@ describe('queries to the LAN', () => {
     expect([alone > 8, alone < 20]).toEqual([true, true])
     stage.meet(above)
     expect(of('query', stage.pass(600_000))).toEqual([])
+  })
+})
+
+describe('a site that starts in one second', () => {
+  it('is linked a few at once and then one by one, so that handshakes leave room for what is to be done', () => {
+    const site = new Site()
+    const stage = new Stage(site, site.person('alice'))
+    stage.start()
+    const dialled = (ms: number): number => of('dial', stage.pass(ms)).length
+    for (let number = 1; number <= 30; number++) {
+      const other = site.person(`other-${number}`)
+      stage.feed({ type: 'seen', address: other.address, peer: other.peer })
+    }
+    expect(of('dial', stage.effects).length).toBeLessThanOrEqual(siteLinksSoon)
+    dialled(politeDialMs)
+    const soon = of('dial', stage.effects).length
+    dialled(60_000)
+    expect(soon).toBeLessThan(siteLinksSoon + 2)
+    expect(of('dial', stage.effects).length).toBeGreaterThan(siteLinksWanted - 2)
   })
 })

@@ -40,7 +40,7 @@ describe('the forecast of a site', () => {
       siteOf(1, 4, { downBps: 1_000_000 }),
       Array.from({ length: 24 }, () => 150_000),
     ],
-    ['of twenty-one', siteOf(1, 20, { downBps: 2_000_000 }), [bytes / 4]],
+    ['of twenty-one', siteOf(1, 20, { downBps: 2_000_000 }), [bytes / 2]],
   ] as const)(
     'half-way is within 10 % of the truth, whoever of the site is asked: %s',
     (_what, plan, contents) => {
