@@ -78,8 +78,11 @@ export class Line implements LineView {
     this.#askedLastAt = now
   }
 
-  handedOn(): void {
+  /** We handed something on; true where we had been stuck, and may ask again. */
+  handedOn(now: Instant): boolean {
+    const wasStuck = this.isStuck(now)
     this.#askedAt = undefined
+    return wasStuck
   }
 
   /**

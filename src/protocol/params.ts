@@ -135,7 +135,7 @@ export const accusersMin = 2
 /** A neighbour of our site that was asked and brings nothing for this long: its chunks are asked of others as well (endgame, LAN only). */
 export const slowLanMs = 3_000
 /** Who hands nothing on for this long though it is asked fetches nothing over the line: it would not reach its site. */
-export const stuckMs = 2_000
+export const stuckMs = 1_500
 /** As long as somebody asked within this: neighbours pause between asks. */
 export const stuckAskedMs = 30_000
 /** The same for an ask that takes longer than this however it trickles: two runs before it at 35 kB/s. Shorter would give up on a weak radio link. */

@@ -174,7 +174,7 @@ export class Protocol {
       case 'asked':
         return this.#serving.asked(turn, input.link, input.ask, input.run)
       case 'served':
-        this.#exchange.line.handedOn()
+        if (this.#exchange.line.handedOn(turn.now)) this.#exchange.woke()
         return this.ledger.served(this.neighbours.get(input.link), input.content, input.bytes)
       case 'part-served':
         return this.#serving.partServed(turn, input.ask, input.bytes, input.isGone)

@@ -97,6 +97,18 @@ describe.each([
     expect(site.factor()).toBeLessThan(1.35)
   })
 
+  it('whose uplink member hung for a moment goes on with it', () => {
+    const site = siteOf(9, relays, 3)
+    site.until(isHalf(site))
+    const [hung] = actingIn(site.fleet)
+    if (hung) hung.behaviour = 'keeps'
+    site.fleet.run(2_500)
+    if (hung) hung.behaviour = 'honest'
+    const ms = site.until(applied(clientsOf(site.fleet)))
+    expect(site.factor()).toBeLessThan(1.2)
+    expect(ms).toBeLessThan(boundMs / 2 + 15_000)
+  })
+
   it('whose uplink member hands out wrong bytes bans it and goes on', () => {
     const site = siteOf(7, relays, 8)
     site.until(isHalf(site))
