@@ -18,8 +18,6 @@ export type DuplicateReason =
   | 'unstored'
   /** Its holder fell silent, another took over, and both delivered (protocol.md §5.3). */
   | 'lease-expired'
-  /** The last chunks are asked of several neighbours (protocol.md §5.7). */
-  | 'endgame'
   /** Two members of the site fetched it, each not knowing of the other. */
   | 'race'
 

@@ -73,7 +73,7 @@ describe('the ledger', () => {
       content: fc.nat(30).map((number) => sha256(utf8(String(number)))),
       bytes: fc.nat(100_000),
       peer: fc.option(fc.nat(20).map(String), { nil: undefined }),
-      reason: fc.option(fc.constantFrom<DuplicateReason>('already', 'wrong', 'race', 'endgame'), { nil: undefined }),
+      reason: fc.option(fc.constantFrom<DuplicateReason>('already', 'wrong', 'race', 'unstored'), { nil: undefined }),
     })
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 200 }), fc.nat(200), (entries, restartAt) => {
@@ -101,7 +101,7 @@ describe('the ledger', () => {
 
   it('after a restart goes on where it was', () => {
     const ledger = new Ledger()
-    ledger.chunk(true, 'down', content, 100, { peer: 'origin', reason: 'endgame' })
+    ledger.chunk(true, 'down', content, 100, { peer: 'origin', reason: 'race' })
     ledger.chunk(false, 'down', content, 3)
     const next = new Ledger()
     next.restore(JSON.parse(JSON.stringify(ledger.state())))
