@@ -5,22 +5,21 @@
  *   agent.handle({ type: 'release', release: 4, bundles }, now, out)   // → want, then read-manifest, prepare, apply, report
  */
 import { unreachable } from '#base/assert.ts'
-import { canonicalJson } from '#base/canonical-json.ts'
-import { sha256, type Digest } from '#base/digest.ts'
-import { utf8 } from '#base/bytes.ts'
+import type { Digest } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
-import { after, earliest, type Instant } from '#base/time.ts'
+import { earliest, type Instant } from '#base/time.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { parseManifest } from '#content/manifest.ts'
 import type { Finding } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
-import type { BundleState, Report, ResourceResult } from '#facts/report.ts'
+import type { BundleState, ResourceResult } from '#facts/report.ts'
 import { selects, type Device } from '#policy/select.ts'
 import { assignmentOf, mayConcernSite, type Assignment, type SignedBundle } from './assignment.ts'
-import { Journal, type JournalEntry } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { HeldBundle, type BundleStatus } from './held-bundle.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
 import { priorityOf } from './priority.ts'
+import { Reporting, type ReportingEffect } from './reporting.ts'
 
 export type AgentInput =
   | { readonly type: 'release'; readonly release: number; readonly bundles: readonly SignedBundle[] }
@@ -56,16 +55,13 @@ export type AgentEffect =
   | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
   /** → `applied`; what runs when the window closes finishes its resource. */
   | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
-  | { readonly type: 'journal'; readonly entry: JournalEntry }
-  | { readonly type: 'report'; readonly report: Report }
+  | ReportingEffect
 
 export interface AgentInit {
   readonly device: Omit<Device, 'facts'>
   readonly journal: Journal
 }
 
-/** States settle this long before they are reported: a start is one report, not five. */
-const reportSettleMs = 300
 /** That something is being fetched can wait: its end is told anyway, and on a thin line the reports of a site would hold up what they tell of. */
 const fetchingReportMs = 30_000
 
@@ -74,32 +70,26 @@ export class Agent {
   readonly #journal: Journal
   readonly #held = new Map<string, HeldBundle>()
   #signed: readonly SignedBundle[] = []
-  #facts: Facts | undefined
-  #release = 0
   #carries = false
   #busy: string | undefined
-  #reportAt: Instant | undefined
-  /** What the last report of this run said, but for its times. */
-  #said: string | undefined
-  #findings: readonly Finding[] = []
+  readonly #reporting: Reporting
 
   constructor({ device, journal }: AgentInit) {
     this.#device = device
     this.#journal = journal
+    this.#reporting = new Reporting(journal)
   }
 
   handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
-    const couldReport = this.#isReportable()
     switch (input.type) {
       case 'release':
-        this.#release = input.release
+        this.#reporting.setRelease(input.release, now)
         this.#signed = input.bundles
         this.#assign(now, out)
         break
       case 'facts':
-        this.#facts = input.facts
+        this.#reporting.setFacts(input.facts, now)
         this.#assign(now, out)
-        this.#reportSoon(now)
         break
       case 'carry':
         this.#carries = input.carries
@@ -121,20 +111,18 @@ export class Agent {
         for (const held of this.#held.values()) held.force()
         break
       case 'findings':
-        this.#findings = input.findings
-        this.#reportSoon(now)
+        this.#reporting.setFindings(input.findings, now)
         break
       case 'wake':
         break
       default:
         unreachable(input)
     }
-    if (!couldReport && this.#isReportable()) this.#reportAt = after(now, reportSettleMs)
     this.#proceed(now, out)
   }
 
   nextWake(): Instant | undefined {
-    let next = this.#isReportable() ? this.#reportAt : undefined
+    let next = this.#reporting.nextWake()
     for (const held of this.#held.values()) next = earliest(next, held.nextWake(this.#busy === undefined))
     return next
   }
@@ -167,11 +155,11 @@ export class Agent {
   }
 
   get findings(): readonly Finding[] {
-    return this.#findings
+    return this.#reporting.findings
   }
 
   get facts(): Facts | undefined {
-    return this.#facts
+    return this.#reporting.facts
   }
 
   #applicable(): HeldBundle[] {
@@ -199,11 +187,11 @@ export class Agent {
       const before = known?.version === assignment.version && purpose === 'apply' ? known : undefined
       this.#held.set(name, new HeldBundle(assignment, purpose, before, now))
     }
-    if (wanted.size > 0) this.#reportSoon(now, fetchingReportMs)
+    if (wanted.size > 0) this.#reporting.soon(now, fetchingReportMs)
   }
 
   #purpose(assignment: Assignment): 'apply' | 'hold' | undefined {
-    const device = { ...this.#device, facts: this.#facts ?? {} }
+    const device = { ...this.#device, facts: this.#reporting.facts ?? {} }
     // Facts decide only once they are known: until then a bundle that asks for some is not ours yet.
     if (selects(assignment.select, device)) return 'apply'
     const carries = this.#carries || this.#device.role !== 'client'
@@ -212,7 +200,7 @@ export class Agent {
 
   #letGo(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
     this.#held.delete(held.assignment.name)
-    if (held.purpose === 'apply') this.#reportSoon(now)
+    if (held.purpose === 'apply') this.#reporting.soon(now)
     const needed = new Set([...this.#held.values()].flatMap((other) => other.contents))
     for (const content of held.contents) if (!needed.has(content)) out({ type: 'unwant', content })
   }
@@ -315,7 +303,7 @@ export class Agent {
       }
     }
     for (const held of this.#applicable()) this.#work(held, now, out)
-    if (this.#reportAt !== undefined && this.#reportAt <= now && this.#isReportable()) this.#report(now, out)
+    this.#reporting.proceed(now, () => this.#applicable().map((held) => held.report()), out)
   }
 
   #work(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -343,50 +331,6 @@ export class Agent {
     const entry = held.entry(now)
     this.#journal.bundles.set(entry.name, entry)
     out({ type: 'journal', entry })
-    if (held.state !== 'applying') this.#reportSoon(now)
-  }
-
-  /** The origin's key is in the metadata, so nothing can be sealed before the first release is here. */
-  #isReportable(): boolean {
-    return this.#facts !== undefined && this.#release > 0
-  }
-
-  #reportSoon(now: Instant, ms: number = reportSettleMs): void {
-    this.#reportAt = earliest(this.#reportAt, after(now, ms))
-  }
-
-  #report(now: Instant, out: (effect: AgentEffect) => void): void {
-    this.#reportAt = undefined
-    const facts = this.#facts
-    const digest = facts && sha256(utf8(canonicalJson(facts, 'lax')))
-    const isNews = digest !== this.#journal.facts
-    const bundles = this.#applicable().map((held) => held.report())
-    // Tried again with the same end is nothing new, whenever it was: a device without an engine would tell it once a minute for ever.
-    const said = canonicalJson(
-      {
-        release: this.#release,
-        bundles: bundles.map((bundle) => ({ ...bundle, appliedAt: 0 })),
-        drift: this.#findings,
-      },
-      'lax',
-    )
-    if (said === this.#said && !isNews) return
-    this.#said = said
-    this.#journal.seq++
-    this.#journal.facts = digest
-    // Written before it is sent: a number is never used twice, or the origin would take the second for a repeat.
-    out({ type: 'journal', entry: { type: 'report', seq: this.#journal.seq, ...(digest && { facts: digest }) } })
-    out({
-      type: 'report',
-      report: {
-        v: 1,
-        seq: this.#journal.seq,
-        at: now,
-        release: this.#release,
-        bundles,
-        drift: this.#findings,
-        ...(isNews && facts && { facts }),
-      },
-    })
+    if (held.state !== 'applying') this.#reporting.soon(now)
   }
 }
