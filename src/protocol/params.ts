@@ -129,7 +129,7 @@ export const leaseContentsMax = 16
 export const leasePatienceMs = 120_000
 /** What is on its way when an uplink member steps down is waited for this long. */
 export const drainMs = 10_000
-/** Two neighbours that say so, and an uplink member takes it that it serves wrong bytes: it leaves the line to others for `banMs`. */
+/** So many neighbours that say so, and at least half of them, and an uplink member takes it that it serves wrong bytes: it leaves the line to others for `banMs`. */
 export const accusersMin = 2
 
 /** A neighbour of our site that was asked and brings nothing for this long: its chunks are asked of others as well (endgame, LAN only). */

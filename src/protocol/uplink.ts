@@ -10,11 +10,11 @@
 import { after, earliest, instant, type Instant } from '#base/time.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import type { LinkId } from './link.ts'
+import { Accusers } from './accusers.ts'
 import { Acting, type ActingMember } from './acting.ts'
 import { Newsless } from './newsless.ts'
 import { dismiss, send, type Neighbour, type Neighbours, type Self, type Standing, type Turn } from './neighbour.ts'
 import {
-  accusersMin,
   actingTellMs,
   banMs,
   drainMs,
@@ -57,8 +57,8 @@ export class Uplink {
   #againMs = volunteerAgainMs
   #notBefore: Instant | undefined
   #lookedAt = instant(0)
-  /** Neighbours that say we serve wrong bytes, and until when we leave the line to others for it. */
-  readonly #accusers = new Map<PeerId, Instant>()
+  readonly #accusers = new Accusers()
+  /** Until when we leave the line to others because we serve wrong bytes. */
   #doubtedUntil: Instant | undefined
   /** Since when we wait for the last bytes from outside. */
   #drainSince: Instant | undefined
@@ -139,12 +139,11 @@ export class Uplink {
     this.#tell(turn)
   }
 
-  /** A neighbour of our site left us because we served it wrong bytes. Where several say so, our disk or memory lies, and others go outside. */
+  /** A neighbour of our site left us because we served it wrong bytes. Where most say so, our disk or memory lies, and others go outside. */
   accused(turn: Turn, peer: PeerId): void {
-    this.#accusers.set(peer, turn.now)
-    for (const [other, at] of this.#accusers) if (after(at, banMs) <= turn.now) this.#accusers.delete(other)
-    if (this.#accusers.size < accusersMin || this.#self.membership.role === 'origin') return
-    this.#accusers.clear()
+    if (this.#self.membership.role === 'origin') return
+    const left = this.#neighbours.list('inside').filter((other) => other.peer !== peer).length
+    if (!this.#accusers.heard(turn.now, peer, left)) return
     this.#doubtedUntil = after(turn.now, banMs)
     turn.out({ type: 'log', level: 'warn', event: 'uplink.doubted', fields: { reason: 'CHUNK_WRONG' } })
   }

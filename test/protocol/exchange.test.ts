@@ -93,6 +93,19 @@ describe('a content that could not be opened', () => {
   })
 })
 
+describe('a content whose list is gone from the disk', () => {
+  it('wants its list anew, and is opened once that is here again', () => {
+    const list = large.list as ContentRef
+    want(large)
+    opened(list, 1, 0)
+    stage.effects.splice(0)
+    stage.feed({ type: 'open-failed', content: large.digest, code: 'CONTENT_MISSING' })
+    expect(of('open', stage.pass(openAgainMs)).map(({ ref }) => ref)).toEqual([list])
+    expect(of('open', opened(list, 1, 0)).map(({ ref }) => ref)).toEqual([large])
+    expect(isSpinning()).toBe(false)
+  })
+})
+
 describe('letting go of a content', () => {
   it('that is let go is not told of any more: what came a moment ago would be asked for in vain', () => {
     const [link, other] = [stage.meet(bob), stage.meet(carol)]
