@@ -101,6 +101,8 @@ export class Exchange {
   openFailed(turn: Turn, digest: Digest, code: string): void {
     const content = this.#contents.get(digest)
     if (content?.phase === 'opening') this.#openAgain.set(digest, after(turn.now, openAgainMs))
+    // Its list was complete, and is gone from the disk: it is wanted anew with the next try.
+    if (code === 'CONTENT_MISSING' && content?.ref.list) this.evicted([content.ref.list.digest])
     // Whoever keeps the quota says so, once.
     const level = code === 'DISK_QUOTA' ? 'debug' : 'warn'
     turn.out({ type: 'log', level, event: 'content.not-opened', fields: { content: digest, code } })
@@ -319,7 +321,11 @@ export class Exchange {
   #reopen(turn: Turn, digest: Digest): void {
     this.#openAgain.delete(digest)
     const content = this.#contents.get(digest)
-    if (content?.phase === 'opening') this.#open(turn, content)
+    if (content?.phase !== 'opening') return
+    const { list } = content.ref
+    if (!list || this.#contents.get(list.digest)?.phase === 'complete') return this.#open(turn, content)
+    content.phase = 'listing'
+    this.want(turn, list, content.priority - 0.5)
   }
 
   #open(turn: Turn, content: WantedContent): void {
