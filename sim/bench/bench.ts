@@ -15,11 +15,16 @@ const benches: Readonly<Record<string, (words: readonly string[], signal: AbortS
   uplink,
 }
 
+const usage = `npm run bench -- idle | lan | chunks | uplink [CASE…] [--runs N] [--beside http,rsync,aria2]
+uplink runs the scenarios of sim/scenarios on shaped lines, as root: npm run bench -- uplink one-site-8+relay+rtt40 --runs 3`
+
 const [name = 'idle', ...words] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
-if (!bench) {
+if (process.argv.slice(2).some((word) => word === '--help' || word === '-h')) {
+  console.log(usage)
+} else if (!bench) {
   console.error(`There is no bench "${name}"; there are ${Object.keys(benches).join(', ')}.`)
   process.exitCode = 2
 } else {
