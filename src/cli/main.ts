@@ -164,6 +164,21 @@ const verbs: readonly Verb[] = [
     load: () => import('./commands/doctor.ts'),
   },
   {
+    name: 'tuf',
+    args: '<init|refresh|download> [root]',
+    summary: 'a plain TUF client for any repository over HTTP; exits 0 or 1',
+    options: [
+      new Option('--metadata-dir <dir>', 'folder of the verified metadata; init makes it'),
+      new Option('--metadata-url <url>', 'where the repository serves its metadata'),
+      new Option('--target-name <path>', 'target to download; may be repeated').argParser(list),
+      new Option('--target-dir <dir>', 'folder that targets are downloaded into'),
+      new Option('--target-base-url <url>', 'where the repository serves its targets'),
+    ],
+    example:
+      'grapevine tuf --metadata-dir trust init root.json && grapevine tuf --metadata-dir trust --metadata-url https://example.org/metadata refresh',
+    load: () => import('./commands/tuf.ts'),
+  },
+  {
     name: 'demo',
     summary: 'a small fleet on this machine, live; leaves nothing behind',
     options: [new Option('--keep', 'keep its folders, for a look at them').default(false).hideHelp()],
@@ -183,7 +198,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program((result) => (code = result), isJson ? said : undefined).parseAsync(argv, { from: 'user' })
     return code
   } catch (error) {
-    return failed(error, isJson, said.join(''))
+    const failure = failed(error, isJson, said.join(''))
+    // Programs that call TUF clients know 0 and 1.
+    return failure !== 0 && argv.find((word) => !word.startsWith('-')) === 'tuf' ? 1 : failure
   }
 }
 
