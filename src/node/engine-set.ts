@@ -4,15 +4,27 @@ import type { Engine, EngineName } from '#engines/engine.ts'
 import { PretendEngine } from '#engines/pretend.ts'
 import type { Config } from './config.ts'
 
+/** Best first, in the order of policy/compile/compile.ts. */
+const kinds = [CfengineEngine] as const
+
 /** Best first. The pretend engine is one of them only where the demo's configuration names its scratch folder. */
 export function enginesOf(config: Config): Engine[] {
   const { pretendRoot } = config.engine
-  return pretendRoot === undefined ? [new CfengineEngine(programFolders())] : [new PretendEngine(pretendRoot)]
+  return pretendRoot === undefined ? known() : [new PretendEngine(pretendRoot)]
 }
 
-export async function installedEngines(): Promise<EngineName[]> {
-  const engine = new CfengineEngine(programFolders())
-  return (await engine.version()) === undefined ? [] : [engine.name]
+/** Asks this one alone: the others take up to a second to tell their version. */
+export async function isInstalled(name: EngineName): Promise<boolean> {
+  return (
+    (await known()
+      .find((engine) => engine.name === name)
+      ?.version()) !== undefined
+  )
+}
+
+function known(): Engine[] {
+  const folders = programFolders()
+  return kinds.map((Kind) => new Kind(folders))
 }
 
 /** $GRAPEVINE_ENGINE_PATH, folders with colons between them, instead of the usual ones: for tools that were installed elsewhere. */

@@ -14,6 +14,7 @@ import { readTree, setCurrent, unpackTree, writeTree } from '#disk/tree.ts'
 import type { Engine, EngineRun } from '#engines/engine.ts'
 import { chooseEngine } from '#engines/installed.ts'
 import type { Facts } from '#facts/inventory.ts'
+import { resourceListFile } from '#policy/compile/resource-list.ts'
 import type { Policy } from '#policy/model.ts'
 import { policyFiles } from './check.ts'
 
@@ -81,6 +82,9 @@ export class Workshop {
     try {
       policy = await readPolicy(folder)
       engine = await chooseEngine(policy.engine, this.#init.engines)
+      // Another engine was installed, or removed, since it was prepared.
+      if (engine && !(await readIfThere(join(this.#run(policy, folder, engine).directory, resourceListFile))))
+        await this.#compile(policy, folder, engine)
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error), unprepared: true }
     }

@@ -63,6 +63,11 @@ describe('preparing and applying', () => {
     expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'kept' }] })
   })
 
+  it('an engine that was installed since then finds its policy compiled all the same', async () => {
+    expect(await workshop([]).prepare('web', 1, await packed(good))).toMatchObject({ type: 'engine-missing' })
+    expect(await workshop().apply('web', 1, never)).toMatchObject({ results: [{ outcome: 'repaired' }] })
+  })
+
   it('without an engine the folder is prepared, and the apply is blocked', async () => {
     const outcome = await workshop([]).prepare('web', 1, await packed(good))
     expect(outcome).toEqual({ type: 'engine-missing', reason: 'no engine: auto is not installed here' })

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assert } from '#base/assert.ts'
 import { Negative } from '#base/errors.ts'
-import { installedEngines } from '#node/engine-set.ts'
+import { isInstalled } from '#node/engine-set.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
 import { DemoFleet, policyName } from '../demo/demo-fleet.ts'
@@ -20,8 +20,7 @@ const interruptions = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
 
 export const action: Action<{ keep: boolean }> = async ({ output }, { keep }) => {
   const startedAt = Date.now()
-  const engines = await installedEngines()
-  const usesPretend = !engines.includes('cfengine')
+  const usesPretend = !(await isInstalled('cfengine'))
   if (usesPretend)
     output.note(
       'cf-agent is not installed (apt-get install cfengine3): the demo applies with its pretend engine, into a scratch folder.',

@@ -1,44 +1,70 @@
 /**
- * Which compilers there are, and what of a policy none of the engines that it names can carry out. A known word of the language
- * without a compiler (`ansible`, `puppet`) is told at `check`; it must never surprise at apply.
+ * Which compilers there are, and what of a policy the engines that it names cannot carry out. A known word of the language without a
+ * compiler is told at `check`. So is a text that one of the engines cannot say where the policy leaves the engine open: nobody knows
+ * at the origin which of them a device has, and it must never surprise there.
  */
 import { cfengineCompiler } from './cfengine.ts'
 import { pretendCompiler } from './pretend.ts'
-import type { Compiler, CompilerName } from './compiler.ts'
+import type { Compiler, CompilerName, Unsupported } from './compiler.ts'
 import type { EngineChoice, Policy } from '../model.ts'
 import { policyFile, type Problem } from '../problem.ts'
 
-const compilers: readonly Compiler[] = [cfengineCompiler, pretendCompiler]
+/** Best first: the order in which a device takes them, as in node/engine-set.ts. */
+const compilers: readonly Compiler[] = [cfengineCompiler]
 
 /** The compiler of an engine, or undefined where it is not built yet. */
 export function compilerFor(engine: string): Compiler | undefined {
-  return compilers.find((compiler) => compiler.engine === engine)
+  return [...compilers, pretendCompiler].find((compiler) => compiler.engine === engine)
 }
 
 /** The engines that a policy may be applied by, best first; empty where none of them has a compiler. */
 export function enginesOf(choice: EngineChoice): CompilerName[] {
-  return choice === 'auto' || choice === 'cfengine' ? ['cfengine'] : []
+  return allowedBy(choice).map(({ engine }) => engine)
 }
 
-/** Everything of a policy that its engines cannot carry out, for `check`. Positions are those of the file as a whole. */
+/** Everything of a policy that one of its engines cannot carry out, for `check`. Positions are those of the file as a whole. */
 export function unsupportedBy(policy: Policy): Problem[] {
   const place = { file: policyFile, line: 1, column: 1 }
-  const engines = enginesOf(policy.engine)
-  if (engines.length === 0)
+  const allowed = allowedBy(policy.engine)
+  if (allowed.length === 0)
     return [
       {
         ...place,
         code: 'COMPILE_ENGINE_UNSUPPORTED',
         message: `This version has no compiler for ${policy.engine} yet.`,
-        next: 'Write engine: cfengine, or leave it out.',
+        next: `Write engine: ${compilers[0]?.engine}, or leave it out.`,
       },
     ]
-  return engines.flatMap((engine) =>
-    (compilerFor(engine)?.unsupported(policy) ?? []).map(({ resource, message }) => ({
+  return faultsOf(policy, allowed).map(({ resource, message, engines }) => {
+    const able = compilers.filter(({ engine }) => !engines.has(engine)).map(({ engine }) => engine)
+    return {
       ...place,
       code: 'COMPILE_TEXT_UNSUPPORTED' as const,
       message: `${resource}: ${message}`,
-      next: `Write it without that, or choose an engine other than ${engine}.`,
-    })),
-  )
+      next: `Write it without that${able.length > 0 ? `, or name an engine that can: ${able.join(', ')}` : ''}.`,
+    }
+  })
+}
+
+const allowedBy = (choice: EngineChoice): readonly Compiler[] =>
+  compilers.filter(({ engine }) => choice === 'auto' || choice === engine)
+
+interface Fault extends Unsupported {
+  /** All the engines that have it. */
+  readonly engines: Set<CompilerName>
+}
+
+/** One for each message, in the order of the policy; several engines may have the same. */
+function faultsOf(policy: Policy, allowed: readonly Compiler[]): Fault[] {
+  const faults: Fault[] = []
+  for (const compiler of compilers)
+    for (const { resource, message } of compiler.unsupported(policy)) {
+      const same = faults.find((fault) => fault.resource === resource && fault.message === message)
+      if (same) same.engines.add(compiler.engine)
+      else faults.push({ resource, message, engines: new Set([compiler.engine]) })
+    }
+  const place = new Map(policy.resources.map(({ id }, index) => [id, index]))
+  return faults
+    .filter(({ engines }) => allowed.some(({ engine }) => engines.has(engine)))
+    .sort((a, b) => (place.get(a.resource) ?? 0) - (place.get(b.resource) ?? 0))
 }

@@ -2,10 +2,10 @@
  * The compiler contract: from what is wanted to the policy of one engine. Compilers are pure and total over what `unsupported`
  * lets pass; they never read a file, so bundles carry no compiled code and two devices with equal facts compile equal files.
  */
-import type { CompiledFile, Policy, RenderedPolicy } from '../model.ts'
+import type { CompiledFile, EngineChoice, Policy, RenderedPolicy } from '../model.ts'
 
-/** Engines that have a compiler. `pretend` is the scratch folder of the demo and the tests. */
-export type CompilerName = 'cfengine' | 'pretend'
+/** Engines that may have a compiler. `pretend` is the scratch folder of the demo and the tests. */
+export type CompilerName = Exclude<EngineChoice, 'auto'> | 'pretend'
 
 /** Something that the engine cannot say, by the id of its resource. */
 export interface Unsupported {
