@@ -10,6 +10,7 @@
  * | ` error: …`, ` warning: …`, ` info: …` | cf-agent's own words                                           |
  */
 import type { ResourceOutcome } from '#facts/report.ts'
+import { cut, failureIn } from './script-output.ts'
 
 export interface ResourceRun {
   /** Undefined where cf-agent told none. */
@@ -20,8 +21,6 @@ export interface ResourceRun {
   readonly errors: readonly string[]
   readonly warnings: readonly string[]
 }
-
-export const reasonLengthMax = 500
 
 /** What was told of each of `count` resources, by index. */
 export function readRun(output: string, count: number): ResourceRun[] {
@@ -47,28 +46,11 @@ export function errorsIn(output: string): string[] {
 
 /** Why a resource failed; never empty. */
 export function failureOf(run: ResourceRun): string {
-  const said = lastWord(run, 'failed')
-  if (said !== undefined) {
-    const before = run.printed.filter((line) => line.trim() !== '' && !line.startsWith('failed: '))
-    return cut(
-      before.length === 0 ? said : `${said}: ${before.join(' | ').slice(-(reasonLengthMax - said.length - 2))}`,
-    )
-  }
+  const said = failureIn(run.printed)
+  if (said !== undefined) return said
   const reasons = [...(run.because === undefined ? [] : [run.because]), ...run.errors]
   const words = reasons.length > 0 ? reasons : [...run.warnings, ...run.printed]
   return cut(words.length > 0 ? [...new Set(words)].join(' | ') : 'cf-agent does not say why')
-}
-
-/** The text of the last line `WORD: TEXT` of a resource's program. */
-export function lastWord(run: ResourceRun, word: 'failed' | 'skipped' | 'seen'): string | undefined {
-  const line = run.printed.findLast((text) => text.startsWith(`${word}: `))
-  return line?.slice(word.length + 2)
-}
-
-/** At most `reasonLengthMax` characters; programs print what they like, and none of it may steer the terminal of a reader. */
-export function cut(text: string): string {
-  const clean = text.replaceAll(/\p{Cc}+/gu, ' ')
-  return clean.length > reasonLengthMax ? `${clean.slice(0, reasonLengthMax - 1)}…` : clean
 }
 
 /** Lines that come beside every failure and say nothing; the first comes even where all went well. */

@@ -8,15 +8,19 @@
  *   versions, as does what a policy must remember longer than a version lives (GRAPEVINE_STATE: a reboot that was made).
  * - `apply` and `observe` pass the policy through cf-promises first, and a run that names the failsafe policy is no result.
  */
-import { access, constants, mkdir, mkdtemp, readFile, readdir, rm, statfs, symlink } from 'node:fs/promises'
+import { mkdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Negative, Unavailable } from '#base/errors.ts'
 import type { Finding } from '#facts/finding.ts'
 import type { ResourceResult } from '#facts/report.ts'
-import { resourceListFile, type ListedResource, type ResourceList } from '#policy/compile/resource-list.ts'
-import { cut, errorsIn, failureOf, lastWord, readRun, type ResourceRun } from './cfengine-output.ts'
+import type { ListedResource, ResourceList } from '#policy/compile/resource-list.ts'
+import { errorsIn, failureOf, readRun, type ResourceRun } from './cfengine-output.ts'
 import { programFolders, runCommand, type CommandResult } from './command.ts'
-import { endOrphans } from './orphans.ts'
+import { findProgram } from './program.ts'
+import { readList } from './resource-list.ts'
+import { endOf, endedByUs } from './run-end.ts'
+import { cut, lastWord } from './script-output.ts'
+import { inWorkFolder, isFull, type Worker } from './work-folder.ts'
 import type { Engine, EngineRun } from './engine.ts'
 
 const outputBytesMax = 8_388_608
@@ -27,6 +31,12 @@ const roomBytesMin = 262_144
 const syntaxError = /:\d+:\d+: error: /
 /** Where the packages of Debian, SUSE and CFEngine's makers put the programs. */
 const folders = [...programFolders, '/var/lib/cfengine3/bin', '/var/cfengine/bin']
+
+const worker: Worker = {
+  name: 'cfengine',
+  leader: 'cf-agent',
+  mark: (path) => `CFENGINE_TEST_OVERRIDE_WORKDIR=${path}`,
+}
 
 export class CfengineEngine implements Engine {
   readonly name = 'cfengine'
@@ -92,7 +102,10 @@ export class CfengineEngine implements Engine {
   }
 
   async #find(): Promise<Programs | undefined> {
-    const [agent, promises] = [await find('cf-agent', this.#folders), await find('cf-promises', this.#folders)]
+    const [agent, promises] = [
+      await findProgram('cf-agent', this.#folders),
+      await findProgram('cf-promises', this.#folders),
+    ]
     return agent !== undefined && promises !== undefined ? { agent, promises } : undefined
   }
 
@@ -104,16 +117,12 @@ export class CfengineEngine implements Engine {
     const beside = dirname(run.bundle)
     // cf-agent has its policy validated through a shell; where that fails it goes on with the failsafe policy.
     if (/["$`]/.test(beside + policy)) throw failed(policy, 'CFEngine takes no " $ or ` in the path of a policy')
-    await removeStale(beside)
-    const path = await mkdtemp(join(beside, ownPrefix))
-    try {
+    return inWorkFolder(worker, run, async (path) => {
       await mkdir(join(path, 'bin'))
       await symlink(programs.agent, join(path, 'bin', 'cf-agent'))
       await symlink(programs.promises, join(path, 'bin', 'cf-promises'))
-      return await act(new WorkFolder(path, policy, programs, run))
-    } finally {
-      await rm(path, { recursive: true, force: true })
-    }
+      return act(new WorkFolder(path, policy, programs, run))
+    })
   }
 }
 
@@ -176,26 +185,15 @@ class WorkFolder {
       outputBytesMax,
     })
     if (result.missing) throw missing()
-    if (result.timedOut)
-      throw new Unavailable('ENGINE_TIMEOUT', {
-        message: `cf-agent was ended after ${Math.round(timeoutMs / 1000)} s; what it had done so far stays.`,
-        where: this.policy,
-        next: 'Look for a command that waits, or allow more time.',
-      })
-    if (result.cancelled)
-      throw new Unavailable('ENGINE_STOPPED', {
-        message: 'cf-agent was stopped before its end; what it had done so far stays.',
-        where: this.policy,
-        next: 'It is applied again in the next window.',
-      })
+    const ended = endedByUs({ tool: 'cf-agent', policy: this.policy, timeoutMs }, result)
+    if (ended) throw ended
     if (result.exitCode !== 0 && !syntaxError.test(result.output)) await this.#requireRoom(result)
     return result
   }
 
   /** On a full disk CFEngine dies of its databases (SIGBUS), calls them damaged, or ends without a word: what is wrong is the disk. */
   async #requireRoom(result: CommandResult): Promise<void> {
-    const { bavail, bsize } = await statfs(this.#path)
-    if (bavail * bsize >= roomBytesMin) return
+    if (!(await isFull(this.#path, roomBytesMin))) return
     const words = errorsIn(result.output)
     throw new Unavailable('ENGINE_FAILED', {
       message: cut(`The disk is full: cf-agent had no room to work, ${endOf(result)}: ${words.join(' | ')}`),
@@ -205,49 +203,10 @@ class WorkFolder {
   }
 }
 
-const endOf = ({ exitCode, killedBy }: Pick<CommandResult, 'exitCode' | 'killedBy'>): string =>
-  killedBy === undefined ? `exit code ${exitCode ?? 'none'}` : `ended by ${killedBy}`
-
-async function find(program: string, places: readonly string[]): Promise<string | undefined> {
-  for (const place of places) {
-    const path = join(place, program)
-    try {
-      await access(path, constants.X_OK)
-      return path
-    } catch {
-      // Not in this folder.
-    }
-  }
-  return undefined
-}
-
-const workPrefix = '.cfengine-'
-/** Of this process and no earlier one: in a container a daemon may have the same number each time. */
-const ownPrefix = `${workPrefix}${process.pid}-${Math.trunc(performance.timeOrigin).toString(36)}-`
-
-/** A home has one owner, so work folders that are not ours are those of a daemon that was killed, and cf-agent may still run in them. */
-async function removeStale(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(workPrefix) || name.startsWith(ownPrefix)) continue
-    const path = join(folder, name)
-    await endOrphans('cf-agent', `CFENGINE_TEST_OVERRIDE_WORKDIR=${path}`)
-    await rm(path, { recursive: true, force: true })
-  }
-}
-
-async function readList(run: EngineRun): Promise<ResourceList> {
-  const path = join(run.directory, resourceListFile)
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as ResourceList
-  } catch (cause) {
-    throw failed(path, 'the compiled policy is not there, or damaged', cause)
-  }
-}
-
 function resultOf(told: ResourceRun | undefined): Pick<ResourceResult, 'outcome' | 'reason'> {
   if (!told?.outcome) return { outcome: 'failed', reason: told ? `no result: ${failureOf(told)}` : 'not compiled' }
   if (told.outcome === 'failed') return { outcome: 'failed', reason: failureOf(told) }
-  const skipped = told.outcome === 'kept' ? lastWord(told, 'skipped') : undefined
+  const skipped = told.outcome === 'kept' ? lastWord(told.printed, 'skipped') : undefined
   return skipped === undefined ? { outcome: told.outcome } : { outcome: 'skipped', reason: skipped }
 }
 
@@ -262,7 +221,7 @@ function rawResult(entry: string, output: string): ResourceResult {
 
 /** What cf-agent warns of, in fewer words. */
 function seenOf({ kind }: ListedResource, told: ResourceRun): string {
-  const seen = lastWord(told, 'seen')
+  const seen = lastWord(told.printed, 'seen')
   if (seen !== undefined) return seen
   const warnings = told.warnings.join('\n')
   if (told.because !== undefined || warnings === '') return failureOf(told)

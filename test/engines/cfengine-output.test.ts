@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { errorsIn, failureOf, lastWord, readRun, reasonLengthMax, type ResourceRun } from '#engines/cfengine-output.ts'
+import { errorsIn, failureOf, readRun, type ResourceRun } from '#engines/cfengine-output.ts'
+import { lastWord, reasonLengthMax } from '#engines/script-output.ts'
 
 const one = (...lines: string[]): ResourceRun => {
   const [run] = readRun(['R: GRAPEVINE 0 begin', ...lines].join('\n'), 1)
@@ -35,7 +36,7 @@ describe('the output of cf-agent', () => {
     )
     expect(run.outcome).toBe('failed')
     expect(failureOf(run)).toBe('exit code 3: one | R: GRAPEVINE 0 kept')
-    expect(lastWord(run, 'seen')).toBeUndefined()
+    expect(lastWord(run.printed, 'seen')).toBeUndefined()
   })
 
   it('has a reason for each failure, of bounded length', () => {
