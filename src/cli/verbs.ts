@@ -22,6 +22,10 @@ const multiaddr = (flag: string, text: string): Option =>
 
 const listen = multiaddr('--listen', 'where to listen, such as /ip4/0.0.0.0/tcp/47100; may be repeated')
 const bootstrap = multiaddr('--bootstrap', 'address of a member to find the others through; may be repeated')
+const urgent = new Option(
+  '--urgent',
+  'fetched before all else, and applied outside windows where a device allows it',
+).default(false)
 
 export const verbs: readonly Verb[] = [
   {
@@ -47,8 +51,28 @@ export const verbs: readonly Verb[] = [
     name: 'publish',
     args: '<dir...>',
     summary: 'check, pack and sign policy folders; a running origin seeds them at once',
+    options: [urgent],
     example: 'grapevine publish policies/web-baseline',
     load: () => import('./commands/publish.ts'),
+  },
+  {
+    name: 'unpublish',
+    args: '<name...>',
+    summary: 'at the origin: withdraw bundles from the next release; devices stop enforcing them and undo nothing',
+    example: 'grapevine unpublish web-baseline',
+    load: () => import('./commands/unpublish.ts'),
+  },
+  {
+    name: 'rollback',
+    args: '<name>',
+    summary: 'at the origin: publish older content of a bundle as a new version',
+    options: [
+      new Option('--to <version>', 'whose content is published again').argParser(countOption),
+      new Option('--list', 'show the versions that can be rolled back to').default(false),
+      urgent,
+    ],
+    example: 'grapevine rollback web-baseline --to 3',
+    load: () => import('./commands/rollback.ts'),
   },
   {
     name: 'token create',

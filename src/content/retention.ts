@@ -54,7 +54,7 @@ export class Retention {
     this.#kept = kept
   }
 
-  /** In order of name, the wanted version before the earlier one. */
+  /** In order of name, wanted versions before the earlier one. */
   get kept(): readonly KeptVersion[] {
     return this.#kept
   }
@@ -64,15 +64,17 @@ export class Retention {
     const before = JSON.stringify(this.#kept)
     const names = new Set([...wanted, ...this.#kept].map(({ name }) => name))
     this.#kept = [...names].toSorted().flatMap((name) => {
-      const current = wanted.find((bundle) => bundle.name === name)
-      const others = this.#kept.filter((bundle) => bundle.name === name && bundle.version !== current?.version)
+      // More than one where it can be rolled back to: at the origin.
+      const current = wanted.filter((bundle) => bundle.name === name)
+      const isWanted = ({ version }: KeptVersion): boolean => current.some((bundle) => bundle.version === version)
+      const others = this.#kept.filter((bundle) => bundle.name === name && !isWanted(bundle))
       // The one that was wanted last; a clock that was set back does not make it a new one.
       const [earlier] = others
         .map((version) => ({ ...version, since: version.since ?? now }))
         .filter(({ since }) => after(since, earlierMs) > now)
         .toSorted((a, b) => b.since - a.since || b.version - a.version)
-      const kept = current && { name, version: current.version, manifest: current.manifest }
-      return [...(kept ? [kept] : []), ...(earlier ? [earlier] : [])]
+      const kept = current.map(({ version, manifest }) => ({ name, version, manifest }))
+      return [...kept, ...(earlier ? [earlier] : [])]
     })
     return JSON.stringify(this.#kept) !== before
   }

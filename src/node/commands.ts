@@ -2,9 +2,11 @@
 import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
 import { publish } from './publish.ts'
+import { rollback, versions } from './rollback.ts'
 import type { Session } from './session.ts'
 import { site } from './site.ts'
 import { createToken, listTokens } from './token-desk.ts'
+import { unpublish } from './unpublish.ts'
 import { why } from './why.ts'
 
 export type CommandName =
@@ -13,6 +15,9 @@ export type CommandName =
   | 'why'
   | 'site'
   | 'publish'
+  | 'unpublish'
+  | 'rollback'
+  | 'versions'
   | 'token-create'
   | 'token-list'
   | 'apply'
@@ -30,6 +35,9 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   why,
   site,
   publish,
+  unpublish,
+  rollback,
+  versions,
   'token-create': createToken,
   'token-list': listTokens,
   apply: applyNow,

@@ -18,6 +18,8 @@ const portDefault = 47_100
 const listenDefault = `/ip4/0.0.0.0/tcp/${portDefault}` as Address
 /** A day's operating-system update with what came before it, and little enough to leave room on the disk of a small machine. */
 const quotaDefault = '20 GiB'
+/** A fault is noticed within a version or two; five leave room for those that were meant to mend it. */
+const versionsDefault = 5
 /** An hour for one run of an engine: package installations on a slow disk take most of one. */
 const applyTimeoutDefault = 'PT1H'
 
@@ -35,8 +37,11 @@ export interface Config {
     readonly polite: boolean
     readonly schedule: readonly ScheduledBudget[]
   }
-  /** Contents and prepared bundles together, in bytes: beyond it nothing is fetched that is not for this device. */
-  readonly disk: { readonly quotaBytes: number }
+  /**
+   * `quotaBytes`: contents and prepared bundles together; beyond it nothing is fetched that is not for this device. `versions`: of each
+   * bundle, how many an origin keeps, so that it can go back to them.
+   */
+  readonly disk: { readonly quotaBytes: number; readonly versions: number }
   /** `facts.local.*` in templates and selects. */
   /** Whether this relay trades chunks with those of other sites. Off: most sites reach only the head office, and pay for what they upload. */
   readonly trade: boolean
@@ -93,8 +98,10 @@ ${lines('bootstrap', given.bootstrap, `/ip4/192.0.2.10/tcp/${portDefault}`)}
 #     - { days: mon-fri, from: "07:00", to: "19:00", down: 1 Mbit, up: 256 kbit }
 
 # How much contents and prepared bundles may take. What is assigned to this machine is fetched all the same.
+# "versions" counts at the origin alone: so many of each bundle can be rolled back to, the one in force among them.
 # disk:
 #   quota: ${quotaDefault}
+#   versions: ${versionsDefault}
 
 # Whether this relay trades with relays of other sites that do so too: it spares the line of the head office, and uses this one's upload.
 # trade: false
@@ -128,7 +135,7 @@ const settings = {
   '': ['listen', 'bootstrap', 'lan', 'wan', 'disk', 'trade', 'facts', 'engine'],
   lan: ['discovery', 'port', 'up'],
   wan: ['down', 'up', 'polite', 'schedule'],
-  disk: ['quota'],
+  disk: ['quota', 'versions'],
   engine: ['timeout', 'pretendRoot'],
 }
 const factNamePattern = /^[a-z][a-z0-9_]{0,62}$/i
@@ -138,6 +145,7 @@ function configOf(value: unknown): Config {
   const fields = sectionAt({ '': value }, '')
   const lan = sectionAt(fields, 'lan')
   const wan = sectionAt(fields, 'wan')
+  const disk = sectionAt(fields, 'disk')
   const engine = sectionAt(fields, 'engine')
   const timeout = own(engine, 'timeout')
   if (timeout !== undefined && (typeof timeout !== 'string' || parseDuration(timeout) === undefined))
@@ -157,7 +165,10 @@ function configOf(value: unknown): Config {
       polite: switchAt(own(wan, 'polite'), 'wan.polite') ?? politeDefault,
       schedule: scheduleAt(own(wan, 'schedule') ?? [], 'wan.schedule'),
     },
-    disk: { quotaBytes: sizeAt(own(sectionAt(fields, 'disk'), 'quota') ?? quotaDefault, 'disk.quota') },
+    disk: {
+      quotaBytes: sizeAt(own(disk, 'quota') ?? quotaDefault, 'disk.quota'),
+      versions: wholeAt(own(disk, 'versions') ?? versionsDefault, 'disk.versions', 1, 100),
+    },
     trade: switchAt(own(fields, 'trade'), 'trade') ?? false,
     facts: factsAt(own(fields, 'facts')),
     engine: {

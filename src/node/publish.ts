@@ -7,11 +7,12 @@ import { own } from '#base/guard.ts'
 import { encodeManifest, manifestBytesMax, parseManifest, type Manifest } from '#content/manifest.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { packTree } from '#disk/tree.ts'
-import { bundleTarget, isSameBundle, releaseWith } from '#origin/release.ts'
+import { againTarget, bundleTarget, isSameBundle, releaseWith } from '#origin/release.ts'
 import type { Problem } from '#policy/problem.ts'
 import type { BundleTarget } from '#trust/metadata-pack.ts'
 import { checkFolder, type CheckedFolder } from './check.ts'
 import { realTime } from './clock.ts'
+import { historyOf, keepRecord } from './published.ts'
 import type { Session } from './session.ts'
 
 export interface PublishDocument {
@@ -24,6 +25,7 @@ export interface PublishDocument {
     readonly bytes: number
     /** Bytes that no earlier bundle held. */
     readonly newBytes: number
+    readonly urgent: boolean
     readonly changed: boolean
   }[]
   readonly problems: readonly Problem[]
@@ -31,6 +33,8 @@ export interface PublishDocument {
 
 interface Packed {
   readonly manifest: Manifest
+  readonly version: number
+  readonly urgent: boolean
   readonly newBytes: number
   /** Undefined where the same bundle is published already. */
   readonly target: BundleTarget | undefined
@@ -44,6 +48,7 @@ export async function publish(
 ): Promise<PublishDocument> {
   const { repository } = session.originPart()
   const { set } = session.member.protocol.self
+  const urgent = own(args, 'urgent') === true
   const checked: CheckedFolder[] = []
   for (const dir of (own(args, 'dirs') ?? []) as string[]) {
     progress(`checking ${dir}`)
@@ -56,7 +61,7 @@ export async function publish(
     const packed: Packed[] = []
     for (const folder of checked) {
       progress(`packing ${folder.dir}`)
-      packed.push(await packFolder(session, folder))
+      packed.push(await packFolder(session, folder, urgent))
     }
     const changed = packed.flatMap(({ target }) => target ?? [])
     const pack = releaseWith(set.state(), set.bundles(), changed, repository, realTime())
@@ -64,35 +69,44 @@ export async function publish(
       session.feed({ type: 'added', refs: packed.flatMap(({ refs }) => refs) })
       session.feed({ type: 'metadata', pack })
       await session.written()
+      for (const target of changed)
+        await keepRecord(session, historyOf(session).published(target.name, { ...target, at: realTime() }))
     }
     return {
       release: set.release,
       problems: [],
-      bundles: packed.map(({ manifest, newBytes, target }) => ({
+      bundles: packed.map(({ manifest, version, newBytes, target, urgent: isUrgent }) => ({
         name: manifest.name,
-        version: manifest.version,
+        version,
         files: manifest.files.length,
         bytes: manifest.files.reduce((sum, file) => sum + file.length, 0),
         newBytes: target ? newBytes : 0,
+        urgent: isUrgent,
         changed: target !== undefined,
       })),
     }
   })
 }
 
-async function packFolder(session: Session, { dir, tree, policy }: CheckedFolder): Promise<Packed> {
+async function packFolder(session: Session, { dir, tree, policy }: CheckedFolder, urgent: boolean): Promise<Packed> {
   const { store } = session
   const name = policy?.name ?? ''
   const published = session.member.protocol.self.set.bundles().find((bundle) => bundle.name === name)
   const before = published && (await store.readWhole(published.manifest.digest, manifestBytesMax))
   const previous = before && parseManifest(before)
-  const { manifest, newBytes } = await packTree(dir, tree, store, { name, version: (published?.version ?? 0) + 1 })
-  if (published && previous && isSameBundle(previous, manifest))
-    return { manifest: previous, newBytes: 0, target: undefined, refs: [] }
+  const version = historyOf(session).nextVersion(name)
+  const { manifest, newBytes } = await packTree(dir, tree, store, { name, version })
+  if (published && previous && isSameBundle(previous, manifest)) {
+    const isUrgent = own(published.custom, 'urgent') === true
+    // Devices look at a bundle anew by its version alone, so what has only become urgent gets a new one, of the same contents.
+    const target = urgent && !isUrgent ? againTarget({ name, version, older: published, urgent }) : undefined
+    const stays = target ? version : published.version
+    return { manifest: previous, version: stays, urgent: urgent || isUrgent, newBytes: 0, target, refs: [] }
+  }
   const manifestRef = await store.add([encodeManifest(manifest)])
   const bytes = manifest.files.reduce((sum, file) => sum + file.length, 0)
-  const target = policy && bundleTarget({ policy, manifest, manifestRef, bytes })
-  return { manifest, newBytes, target, refs: [...manifest.contents, manifestRef] }
+  const target = policy && bundleTarget({ policy, manifest, manifestRef, bytes, urgent })
+  return { manifest, version, urgent, newBytes, target, refs: [...manifest.contents, manifestRef] }
 }
 
 function refuseTwins(checked: readonly CheckedFolder[]): void {

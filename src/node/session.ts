@@ -10,8 +10,7 @@ import { Random } from '#base/random.ts'
 import { durationOf } from '#base/time.ts'
 import { Journal, type JournalEntry } from '#agent/journal.ts'
 import type { Holding } from '#content/chunk-store.ts'
-import { contentRefOf, type ContentRef } from '#content/content-ref.ts'
-import type { WantedBundle } from '#content/retention.ts'
+import type { ContentRef } from '#content/content-ref.ts'
 import { readIfThere } from '#disk/atomic.ts'
 import { FileStore } from '#disk/file-store.ts'
 import { Home } from '#disk/home.ts'
@@ -20,6 +19,7 @@ import { Outbox } from '#disk/outbox.ts'
 import { loadTrust, saveTrust } from '#disk/trust-files.ts'
 import type { Facts } from '#facts/inventory.ts'
 import { Member, type MemberInput } from '#member/member.ts'
+import type { BundleHistory } from '#origin/bundle-history.ts'
 import { Fleet, type Device } from '#origin/fleet.ts'
 import { ReportIntake } from '#origin/intake.ts'
 import type { KnownAddress } from '#protocol/effect.ts'
@@ -32,6 +32,7 @@ import { peerIdOf } from '#trust/peer-id.ts'
 import type { RepositoryKeys } from '#trust/repository.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
 import { budgetPlan } from './budget.ts'
+import { loadHistory } from './published.ts'
 import { realTime } from './clock.ts'
 import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
@@ -41,6 +42,7 @@ import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from
 import { LedgerBook } from './ledger-book.ts'
 import { fleetDocument, statusDocument, type FleetDocument, type StatusDocument } from './status.ts'
 import { isFitForUplink } from './uplink-fitness.ts'
+import { wantedBundles } from './wanted-bundles.ts'
 import { Workshop } from './workshop.ts'
 
 /** LAN discovery on one interface. */
@@ -53,6 +55,7 @@ export interface LanState {
 /** What only the origin has. */
 export interface OriginPart {
   readonly repository: RepositoryKeys
+  readonly history: BundleHistory
 }
 
 interface Parts {
@@ -113,7 +116,7 @@ export class Session {
       store,
       log,
       quotaBytes: config.disk.quotaBytes,
-      wanted: () => wantedBundles(member),
+      wanted: () => wantedBundles(member, origin?.history),
       isForOthers: (content) => member.agent?.isForOthers(content) ?? false,
       isMissing: (content) => (member.protocol.exchange.content(content)?.phase ?? 'complete') !== 'complete',
       isAtWork: (name) => this.workshop.isAtWork(name),
@@ -247,14 +250,6 @@ export class Session {
   }
 }
 
-/** What the release means for a member, undefined while that cannot be said: facts may select more of it. */
-function wantedBundles({ agent, protocol }: Member): readonly WantedBundle[] | undefined {
-  const { set } = protocol.self
-  if (set.release === 0 || (agent && !agent.facts)) return undefined
-  if (agent) return agent.assignments()
-  return set.bundles().map(({ name, version, manifest }) => ({ name, version, manifest: contentRefOf(manifest, name) }))
-}
-
 async function partsOf(home: Home, log: Log): Promise<Parts> {
   const configPath = join(home.dir, 'config.yaml')
   const config = parseConfig(textOf((await readIfThere(configPath)) ?? new Uint8Array()) ?? '\u0000', configPath)
@@ -301,7 +296,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
     appendJournal: (entry: JournalEntry) => journalFile.append(entry),
   }
   const ledgerBook = await LedgerBook.open({ index: home.index, store, protocol: member.protocol, now: realTime() })
-  const origin = repository && { repository }
+  const origin = repository && { repository, history: await loadHistory(home, config.disk.versions) }
   return { home, config, identity, store, outbox, member, ledgerBook, origin, keepers, log }
 }
 

@@ -15,6 +15,7 @@ export interface PackedBundle {
   readonly manifest: Manifest
   readonly manifestRef: ContentRef
   readonly bytes: number
+  readonly urgent?: boolean
 }
 
 /** Whether two manifests hold the same files: then it is the same bundle, whatever their versions. */
@@ -22,7 +23,7 @@ export const isSameBundle = (a: Manifest, b: Manifest): boolean =>
   JSON.stringify([a.name, a.contents, a.files]) === JSON.stringify([b.name, b.contents, b.files])
 
 /** The signed target of a bundle: what devices must know of it before they fetch anything. */
-export function bundleTarget({ policy, manifest, manifestRef, bytes }: PackedBundle): BundleTarget {
+export function bundleTarget({ policy, manifest, manifestRef, bytes, urgent = false }: PackedBundle): BundleTarget {
   const { select, windows, prepareAheadMs } = policy
   return {
     name: manifest.name,
@@ -33,8 +34,37 @@ export function bundleTarget({ policy, manifest, manifestRef, bytes }: PackedBun
       ...(select && { select }),
       ...(windows.length > 0 && { windows }),
       ...(prepareAheadMs !== undefined && { aheadMs: prepareAheadMs }),
+      ...(urgent && { urgent }),
     },
   }
+}
+
+/** An earlier version's manifest and settings signed anew under another number; whether it is urgent is asked each time. */
+export function againTarget({
+  name,
+  version,
+  older,
+  urgent,
+}: {
+  readonly name: string
+  readonly version: number
+  readonly older: Pick<BundleTarget, 'manifest' | 'custom'>
+  readonly urgent: boolean
+}): BundleTarget {
+  // Our own names for the target are added when it is signed.
+  const { urgent: _, name: __, version: ___, list: ____, ...custom } = older.custom
+  return { name, version, manifest: older.manifest, custom: { ...custom, ...(urgent && { urgent }) } }
+}
+
+/** The release without bundles of these names, which are all in it. */
+export function releaseWithout(
+  previous: MetadataPack,
+  bundles: readonly BundleTarget[],
+  names: ReadonlySet<string>,
+  keys: RepositoryKeys,
+  now: Instant,
+): MetadataPack {
+  return nextRelease({ previous, keys, now, bundles: bundles.filter(({ name }) => !names.has(name)) })
 }
 
 /** The release in which `changed` replace bundles of their names; undefined where nothing changed. */

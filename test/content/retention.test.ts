@@ -90,6 +90,21 @@ describe('what is kept on disk', () => {
     expect(versionsOf(retention)).toEqual([])
   })
 
+  it('is every version that is wanted of one bundle, as at the origin, which goes back to them', () => {
+    const shelf = new Shelf()
+    const versions = [1, 2, 3, 4].map((version) => shelf.bundle('web', version, ['common', `only ${version}`]))
+    const retention = new Retention()
+    retention.update(versions.slice(0, 3), now)
+    expect([versionsOf(retention), shelf.plan(retention).gone]).toEqual([
+      ['web 1', 'web 2', 'web 3'],
+      short('web 4', 'only 4', 'list of only 4'),
+    ])
+    retention.update(versions.slice(1), now)
+    expect(versionsOf(retention)).toEqual(['web 2', 'web 3', 'web 4', 'web 1 earlier'])
+    retention.update(versions.slice(1), after(now, earlierMs))
+    expect(shelf.plan(retention).gone).toEqual(short('web 1', 'only 1', 'list of only 1'))
+  })
+
   it('survives a restart as it was written down', () => {
     const shelf = new Shelf()
     const retention = new Retention()

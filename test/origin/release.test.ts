@@ -4,7 +4,14 @@ import { sha256 } from '#base/digest.ts'
 import { after, hour } from '#base/time.ts'
 import { assignmentOf } from '#agent/assignment.ts'
 import type { Manifest } from '#content/manifest.ts'
-import { bundleTarget, isSameBundle, releaseWith, type PackedBundle } from '#origin/release.ts'
+import {
+  againTarget,
+  bundleTarget,
+  isSameBundle,
+  releaseWith,
+  releaseWithout,
+  type PackedBundle,
+} from '#origin/release.ts'
 import { parsePolicy } from '#policy/parse.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
 import { Site, siteStart } from '../support/site.ts'
@@ -65,6 +72,16 @@ describe('the signed target of a bundle', () => {
     const { custom } = bundleTarget(packed('policy: web\nresources: [{ file: { path: /etc/motd, content: "x" } }]\n'))
     expect(custom).toEqual({ bytes: 70 })
   })
+
+  it('says that it is urgent where it is, and another version of the same contents does not inherit it', () => {
+    const older = bundleTarget({ ...packed(policyText), urgent: true })
+    expect(older.custom).toMatchObject({ urgent: true })
+    const signed = { ...older, custom: { ...older.custom, name: 'web', version: 3 } }
+    const again = againTarget({ name: 'web', version: 5, older: signed, urgent: false })
+    const { urgent: _, ...settings } = older.custom
+    expect(again).toEqual({ name: 'web', version: 5, manifest: older.manifest, custom: settings })
+    expect(againTarget({ name: 'web', version: 5, older: signed, urgent: true }).custom).toMatchObject({ urgent: true })
+  })
 })
 
 describe('a release', () => {
@@ -95,5 +112,20 @@ describe('a release', () => {
         .toSorted(),
     ).toEqual(['db@1', 'mail@1', 'web@2'])
     expect(set.release).toBe(3)
+  })
+
+  it('without a bundle is as good as any, also without all of them', () => {
+    const set = TrustedSet.restore(site.meshId, site.first, siteStart)
+    const first = releaseWith(site.first, [], [target('web', 1), target('db', 1)], site.keys, siteStart)
+    if (first) set.absorb(first, siteStart)
+    for (const [names, left] of [
+      [['web'], ['db']],
+      [['db'], []],
+    ] as const) {
+      const pack = releaseWithout(set.state(), set.bundles(), new Set(names), site.keys, siteStart)
+      expect(set.absorb(pack, siteStart)).toEqual({ type: 'advanced', complete: true })
+      expect(set.bundles().map(({ name }) => name)).toEqual(left)
+    }
+    expect(set.release).toBe(4)
   })
 })

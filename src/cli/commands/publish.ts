@@ -7,11 +7,11 @@ import { formatProblem } from '#policy/problem.ts'
 import type { Action } from '../main.ts'
 import { sizeText } from '../print.ts'
 
-export const action: Action = async ({ home, output }, _options, dirs) => {
+export const action: Action<{ urgent: boolean }> = async ({ home, output }, { urgent }, dirs) => {
   const answer = (await callHome({
     home: homeFolder(home),
     command: 'publish',
-    args: { dirs: dirs.map((dir) => resolve(dir)) },
+    args: { dirs: dirs.map((dir) => resolve(dir)), urgent },
     onProgress: (news) => output.progress(String(news)),
   })) as PublishDocument
   if (answer.problems.length > 0) {
@@ -25,7 +25,7 @@ export const action: Action = async ({ home, output }, _options, dirs) => {
     answer,
     answer.bundles.map((bundle) =>
       bundle.changed
-        ? `${bundle.name} version ${bundle.version}: ${bundle.files} files, ${sizeText(bundle.bytes)}, ${sizeText(bundle.newBytes)} new, in release ${answer.release}`
+        ? `${bundle.name} version ${bundle.version}${bundle.urgent ? ' (urgent)' : ''}: ${bundle.files} files, ${sizeText(bundle.bytes)}, ${sizeText(bundle.newBytes)} new, in release ${answer.release}`
         : `${bundle.name} version ${bundle.version}: unchanged, release ${answer.release} stays`,
     ),
   )
