@@ -127,13 +127,15 @@ export class Asking {
     this.#heldUntil = undefined
     // Where the schedule lets nothing pass nobody is late.
     this.line.wake(turn, this.#budgets.wanDown.rate === 0 ? [] : queue)
-    const asked = this.sources().filter(
-      ({ link }) => (this.#areAllReady || this.#ready.has(link)) && !this.#pauses.has(link),
-    )
+    const isDue = queue.length > 0 && (this.#areAllReady || this.#ready.size > 0)
+    const asked = isDue
+      ? this.sources().filter(({ link }) => (this.#areAllReady || this.#ready.has(link)) && !this.#pauses.has(link))
+      : []
     this.#areAllReady = false
     this.#ready.clear()
-    if (queue.length > 0) this.#fillAll(turn, asked, queue)
-    else this.#drawAt = undefined
+    if (asked.length > 0) this.#fillAll(turn, asked, queue)
+    const isTrading = queue.length > 0 && this.#traders.linked().length > 0
+    this.#drawAt = isTrading ? after(turn.now, drawLookMs) : undefined
   }
 
   nextWake(): Instant | undefined {
@@ -158,9 +160,8 @@ export class Asking {
     const rank = ({ inside, acting, trades, link }: Neighbour): number =>
       (inside ? (acting ? 1e12 : 0) : trades ? 2e12 : 3e12) + this.fetches.bytesFrom(link)
     const trade = this.#trade()
-    this.#drawAt = trade && after(turn.now, drawLookMs)
-    const duty = this.line.duty(turn.now)
     const { reach } = this.#uplink.standing
+    const duty = reach ? this.line.duty(turn.now) : () => false
     const took = new Set<WantedContent>()
     for (const neighbour of sources.toSorted((a, b) => rank(a) - rank(b))) {
       if (neighbour.inside) this.#fillInside(turn, neighbour, queue)

@@ -29,7 +29,7 @@ export function chooseInside({ content, offer, creditBytes }: Choice, random: Ra
   let first: number | undefined
   let rarest = Number.POSITIVE_INFINITY
   for (let place = 0; place < (size > 0 ? placesLan : 0); place++) {
-    const found = offer.nextWithout(random.below(size), content.have, content.flyingInside)
+    const found = offer.nextBeside(random.below(size), content.have, content.flyingInside)
     if (found === undefined) return undefined
     const rarity = content.rarity(found)
     if (rarity >= rarest) continue

@@ -48,8 +48,9 @@ interface Delay {
 interface Measure {
   windowAt: Instant
   windowBytes: number
-  /** Bytes a second, of the last windows. */
+  /** Bytes a second, of the last windows, and the best of them: it is asked for at every chunk. */
   rates: number[]
+  rate: number
   fastest: number
   /** Windows in a row that were no faster than those before; at first twice the credit is given, to find out what the link carries. */
   steady: number
@@ -136,6 +137,7 @@ export class Credit {
       this.#measures.set(link, {
         ...begun,
         rates: [],
+        rate: 0,
         fastest: 0,
         steady: 0,
         chunkBytes: 0,
@@ -162,6 +164,7 @@ export class Credit {
       measure.steady = rate > rateOf(measure) * 1.25 ? 0 : measure.steady + 1
       measure.rates.push(rate)
       if (measure.rates.length > windowsKept) measure.rates.shift()
+      measure.rate = Math.max(...measure.rates)
       measure.fastest = Math.max(rate, measure.fastest * fastestKept)
       measure.windowAt = now
       measure.windowBytes = 0
@@ -215,7 +218,7 @@ export class Credit {
   }
 }
 
-const rateOf = (measure: Measure | undefined): number => Math.max(0, ...(measure?.rates ?? []))
+const rateOf = (measure: Measure | undefined): number => measure?.rate ?? 0
 
 /** What is under way while a line is busy, and `spareMs` more; a chunk counts once it is whole. */
 const carried = (measure: Measure, rate: number, spareMs: number): number =>
@@ -223,8 +226,9 @@ const carried = (measure: Measure, rate: number, spareMs: number): number =>
 
 /** The delay of the empty line, ms. */
 function baseMsOf(measure: Measure): number {
-  const seen = measure.least ? [...measure.empty, measure.least] : measure.empty
-  return seen.length === 0 ? 0 : Math.min(...seen.map((delay) => travelMs(measure, delay)))
+  let base = measure.least ? travelMs(measure, measure.least) : Number.POSITIVE_INFINITY
+  for (const delay of measure.empty) base = Math.min(base, travelMs(measure, delay))
+  return base === Number.POSITIVE_INFINITY ? 0 : base
 }
 
 /** A delay without the time that the chunk itself takes on the line. */

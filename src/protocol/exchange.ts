@@ -274,9 +274,9 @@ export class Exchange {
 
   /** What is being fetched, most urgent first. */
   #queue(): WantedContent[] {
-    return [...this.#contents.values()]
-      .filter((content) => content.phase === 'fetching')
-      .sort((a, b) => a.priority - b.priority)
+    const queue: WantedContent[] = []
+    for (const content of this.#contents.values()) if (content.phase === 'fetching') queue.push(content)
+    return queue.sort((a, b) => a.priority - b.priority)
   }
 
   /** Whether a content is the list that another waits for. */

@@ -83,7 +83,6 @@ export class Progress {
       const isNews = at >= (this.#hearsay.get(other)?.at ?? at)
       if (isNews) remember(this.#hearsay, other, { name, role, row: told, at, thereAt: turn.now })
     }
-    this.#judge(turn.now)
     const answered = this.#answered.get(link)
     if (!ask || (answered !== undefined && after(answered, surveyMs) > turn.now)) return
     this.#answered.set(link, turn.now)

@@ -191,8 +191,9 @@ export class Roster {
     let next = earliest(this.#saveAt, this.#tradeDesk.nextWake())
     if (mayGoOutside) next = earliest(next, this.#traders.nextWake())
     const demand = this.#demand(mayGoOutside, sought)
-    for (const contact of this.#contacts.values())
-      if (this.#isWanted(contact, demand)) next = earliest(next, contact.next)
+    if (demand)
+      for (const contact of this.#contacts.values())
+        if (this.#isWanted(contact, demand)) next = earliest(next, contact.next)
     return this.#neighbours.list('inside').length === 0 ? earliest(next, this.#queryAt) : next
   }
 
@@ -252,7 +253,7 @@ export class Roster {
   /** Whom to dial at this moment: one address a peer, and no more than there is room for. */
   #due(now: Instant, mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Contact[] {
     const demand = this.#demand(mayGoOutside, sought)
-    if (demand.inside <= 0 && demand.outside <= 0 && sought.size === 0) return []
+    if (!demand) return []
     const due = [...this.#contacts.values()].filter((contact) => contact.next <= now && this.#isWanted(contact, demand))
     // Hearsay comes last: made-up addresses must not crowd out those where somebody answered before.
     due.sort((a, b) => Number(b.proven) - Number(a.proven) || a.failures - b.failures)
@@ -271,19 +272,20 @@ export class Roster {
     return (contact.inside === false ? outside : inside) > 0
   }
 
-  #demand(mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Demand {
-    const busy = new Set<string>([this.#self.peer])
+  /** Undefined where nobody is to be dialled: asked at nearly every input, and then nobody is looked at. */
+  #demand(mayGoOutside: boolean, sought: ReadonlySet<PeerId>): Demand | undefined {
     let [inside, outside] = [this.#seeks, mayGoOutside ? outsideDialsMax : 0]
     for (const neighbour of this.#neighbours.all()) {
-      busy.add(neighbour.peer).add(neighbour.address)
       if (neighbour.phase === 'established' && !neighbour.inside) outside = neighbour.trades ? outside : 0
       else if (neighbour.phase === 'established' || neighbour.direction === 'out') inside--
     }
-    for (const { peer, inside: isInside } of this.#dialling) {
-      if (peer !== undefined) busy.add(peer)
+    for (const { inside: isInside } of this.#dialling)
       if (isInside === false) outside--
       else inside--
-    }
+    if (inside <= 0 && outside <= 0 && sought.size === 0) return undefined
+    const busy = new Set<string>([this.#self.peer])
+    for (const { peer, address } of this.#neighbours.all()) busy.add(peer).add(address)
+    for (const { peer } of this.#dialling) if (peer !== undefined) busy.add(peer)
     return { busy, inside, outside, sought }
   }
 }
