@@ -27,6 +27,7 @@ import type { BudgetPlan } from '#protocol/budget.ts'
 import type { Address } from '#protocol/link.ts'
 import { Device, type ContentFacts } from './device.ts'
 import { Network, type SiteLine } from './network.ts'
+import { quickenCrypto } from './quick-crypto.ts'
 import { Trace } from './trace.ts'
 import { World } from './world.ts'
 
@@ -77,6 +78,7 @@ export class SimulatedFleet {
   readonly #bundles = new Map<string, BundleTarget>()
 
   constructor(plan: FleetPlan) {
+    quickenCrypto()
     this.#start = plan.start ?? startDefault
     this.world = new World(this.#start)
     this.trace = new Trace(plan.keepTrace ?? false)

@@ -35,6 +35,9 @@ interface Place extends NetworkNode {
   readonly number: number
   up: boolean
   readonly heard: Set<Digest>
+  readonly links: Set<Link>
+  readonly asks: Map<number, Ask>
+  readonly lines: { readonly up: Line; readonly down: Line }
 }
 
 interface Link {
@@ -67,6 +70,7 @@ export class Network {
   readonly #world: World
   readonly #sites: ReadonlyMap<string, SiteLine>
   readonly #places = new Map<Address, Place>()
+  readonly #lans = new Map<string, Place[]>()
   readonly #links = new Map<LinkId, Link>()
   readonly #asks = new Map<number, Ask>()
   readonly #lines = new Map<string, Line>()
@@ -84,8 +88,19 @@ export class Network {
 
   /** A member enters the network; the number orders its events. */
   enter(node: NetworkNode): number {
-    const place: Place = { ...node, number: this.#places.size + 1, up: true, heard: new Set() }
+    const place: Place = {
+      ...node,
+      number: this.#places.size + 1,
+      up: true,
+      heard: new Set(),
+      links: new Set(),
+      asks: new Map(),
+      lines: { up: { busyUntilUs: 0 }, down: { busyUntilUs: 0 } },
+    }
     this.#places.set(node.address, place)
+    const lan = this.#lans.get(node.site) ?? []
+    this.#lans.set(node.site, lan)
+    lan.push(place)
     return place.number
   }
 
@@ -94,7 +109,7 @@ export class Network {
     const place = this.#places.get(address)
     if (!place) return
     place.up = false
-    for (const link of this.#links.values()) if (link.ends.includes(place)) this.#end(link, 'the other side is gone')
+    for (const link of place.links) this.#end(link, 'the other side is gone')
   }
 
   /** One of the two is called, `linked` once the dialler was told of the link. */
@@ -113,6 +128,7 @@ export class Network {
       const id = this.#nextLink++ as LinkId
       const link: Link = { id, ends: [a, b], admitted: [false, false], up: [true, false], open: true }
       this.#links.set(id, link)
+      for (const end of link.ends) end.links.add(link)
       a.events.linkUp(id, b.peer, 'out', address)
       linked(id)
       this.#after(latencyUs, a, b, () => {
@@ -152,14 +168,14 @@ export class Network {
     if (place.heard.has(name)) return 0
     place.heard.add(name)
     if (this.losesGossip) return 0
-    return this.#flood(place, undefined, bytes)
+    return this.#flood(place, undefined, bytes, name)
   }
 
   /** Tells the LAN of a site who asks, and the asker who is there. */
   query(from: Address): void {
     const asker = this.#placeOf(from)
-    for (const other of this.#places.values()) {
-      if (other === asker || other.site !== asker.site || !other.up) continue
+    for (const other of this.#lans.get(asker.site) ?? []) {
+      if (other === asker || !other.up) continue
       this.#after(lanLatencyUs, asker, other, () => other.up && other.events.seen(addressOf(asker), asker.peer))
       this.#after(
         2 * lanLatencyUs,
@@ -185,7 +201,9 @@ export class Network {
     }
     const [a, b] = this.#sides(link, from)
     const asker = link.ends[0] === a ? 0 : 1
-    this.#asks.set(number, { link, asker, onChunk, onEnd, ended: false })
+    const ask: Ask = { link, asker, onChunk, onEnd, ended: false }
+    this.#asks.set(number, ask)
+    a.asks.set(number, ask)
     this.#transfer(a, b, 48, () => {
       if (!isUp(link, b)) return
       if (link.admitted[asker === 0 ? 1 : 0] && link.admitted[asker]) b.events.asked(id, number, run)
@@ -201,7 +219,7 @@ export class Network {
     ask.ended = true
     const asker = ask.link.ends[ask.asker]
     this.#after(0, asker, asker, () => {
-      this.#asks.delete(number)
+      this.#forget(number, ask)
       ask.onEnd('cancelled')
     })
   }
@@ -224,17 +242,16 @@ export class Network {
     this.#transfer(from, to, 8, () => this.#finishAsk(number, ask, denied === undefined ? 'done' : 'denied'))
   }
 
-  #flood(place: Place, except: LinkId | undefined, bytes: Uint8Array): number {
+  #flood(place: Place, except: LinkId | undefined, bytes: Uint8Array, name: Digest): number {
     let told = 0
-    for (const link of this.#links.values()) {
+    for (const link of place.links) {
       if (link.id === except || !isUp(link, place) || !link.admitted.every(Boolean)) continue
       const other = link.ends[0] === place ? link.ends[1] : link.ends[0]
       told++
       this.#transfer(place, other, bytes.byteLength, () => {
-        const name = sha256(bytes)
         if (!isUp(link, other) || other.heard.has(name)) return
         other.heard.add(name)
-        if (other.events.gossip(link.id, bytes) === 'accept') this.#flood(other, link.id, bytes)
+        if (other.events.gossip(link.id, bytes) === 'accept') this.#flood(other, link.id, bytes, name)
       })
     }
     return told
@@ -243,8 +260,13 @@ export class Network {
   #finishAsk(number: number, ask: Ask, end: FetchEnd): void {
     if (ask.ended) return
     ask.ended = true
-    this.#asks.delete(number)
+    this.#forget(number, ask)
     ask.onEnd(end)
+  }
+
+  #forget(number: number, ask: Ask): void {
+    this.#asks.delete(number)
+    ask.link.ends[ask.asker].asks.delete(number)
   }
 
   #end(link: Link, reason: string): void {
@@ -252,13 +274,13 @@ export class Network {
     for (const place of link.ends) this.#downAt(link, place, reason)
     link.open = false
     this.#links.delete(link.id)
+    for (const end of link.ends) end.links.delete(link)
   }
 
   #downAt(link: Link, place: Place, reason: string): void {
     const isKnown = isUp(link, place)
     link.up[link.ends[0] === place ? 0 : 1] = false
-    for (const [number, ask] of this.#asks)
-      if (ask.link === link && link.ends[ask.asker] === place) this.#finishAsk(number, ask, 'failed')
+    for (const [number, ask] of place.asks) if (ask.link === link) this.#finishAsk(number, ask, 'failed')
     if (isKnown && place.up) place.events.linkDown(link.id, reason)
   }
 
@@ -280,8 +302,8 @@ export class Network {
 
   #linesBetween(from: Place, to: Place): { line: Line; bps: number }[] {
     const lines = [
-      { line: this.#line(`nic-up/${from.number}`), bps: lanBps },
-      { line: this.#line(`nic-down/${to.number}`), bps: lanBps },
+      { line: from.lines.up, bps: lanBps },
+      { line: to.lines.down, bps: lanBps },
     ]
     if (from.site === to.site) return lines
     const up = this.#sites.get(from.site)

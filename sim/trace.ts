@@ -1,12 +1,12 @@
 /**
  * A run as text: every input and effect of every member on one line, so that it reads as a story and two runs compare with
- * `diff`. The hash over all lines is the run's own: the same seed gives the same hash, whether the lines are kept or not.
+ * `diff`. The hash over all events is the run's own: the same seed gives the same hash, whether the lines are kept or not.
  */
-import { Hasher, isDigest, sha256, shortDigest, type Digest } from '#base/digest.ts'
-import { utf8 } from '#base/bytes.ts'
+import { isDigest, sha256, shortDigest, type Digest } from '#base/digest.ts'
+import { RunHash } from './run-hash.ts'
 
 export class Trace {
-  readonly #hasher = new Hasher()
+  readonly #hash = new RunHash()
   readonly #keep: boolean
   readonly lines: string[] = []
 
@@ -16,14 +16,16 @@ export class Trace {
 
   /** `direction` is `<` for an input and `>` for an effect. */
   note(atUs: number, member: string, direction: '<' | '>', event: object): void {
-    const text = `${(atUs / 1e6).toFixed(6)} ${member} ${direction} ${print(event)}`
-    this.#hasher.update(utf8(`${text}\n`))
-    if (this.#keep) this.lines.push(text)
+    this.#hash.add(atUs)
+    this.#hash.add(member)
+    this.#hash.add(direction)
+    this.#hash.add(event)
+    if (this.#keep) this.lines.push(`${(atUs / 1e6).toFixed(6)} ${member} ${direction} ${print(event)}`)
   }
 
-  /** The hash of the run; may be taken once, at its end. */
+  /** The hash of the run so far. */
   hash(): Digest {
-    return this.#hasher.digest()
+    return this.#hash.digest()
   }
 }
 
