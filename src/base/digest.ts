@@ -1,12 +1,12 @@
 /** SHA-256, the one hash of the house, as a branded lower-case hex string of 64 digits. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 export type Digest = string & { readonly __digest: true }
 
 export const digestLength = 32
 
 export function sha256(bytes: Uint8Array): Digest {
-  return createHash('sha256').update(bytes).digest('hex') as Digest
+  return hash('sha256', bytes, 'hex') as Digest
 }
 
 /** Hashes bytes as they come; `digest()` may be called once. */
