@@ -58,7 +58,7 @@ export class Scratch {
       await writeFile(path, file.text, { mode: file.mode })
     }
     const resources = rendered.resources.map(({ id, kind }) => ({ id, kind }))
-    return { directory, bundle: this.bundle, name: 'sample', resources, timeoutMs: 20_000 }
+    return { directory, bundle: this.bundle, name: 'sample', resources, timeoutMs: 60_000 }
   }
 
   /** What every path below the root holds, with its mode. */

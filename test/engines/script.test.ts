@@ -9,6 +9,7 @@ import { basename, join } from 'node:path'
 import { programFolders, runCommand } from '#engines/command.ts'
 import { scriptOf, type ScriptResource } from '#policy/compile/script.ts'
 import type { PackageResource } from '#policy/model.ts'
+import { AptRoot } from './apt-root.ts'
 import { policyOf } from '../contracts/engine.ts'
 
 type Unnamed<T> = T extends unknown ? Omit<T, 'id'> : never
@@ -135,61 +136,13 @@ const apt = await access('/usr/bin/apt-get').then(
 )
 
 describe.skipIf(!apt)('a package over apt-get (needs apt and dpkg: apt-get install apt dpkg)', () => {
-  /** A root with an empty package database, which only this test's apt-get and dpkg see. */
+  let root: AptRoot
   beforeEach(async () => {
-    const root = join(folder, 'root')
-    for (const name of [
-      'var/lib/dpkg/info',
-      'var/lib/dpkg/updates',
-      'var/lib/dpkg/triggers',
-      'var/lib/apt/lists/partial',
-      'var/cache/apt/archives/partial',
-      'var/log/apt',
-      'etc/apt/apt.conf.d',
-      'etc/apt/preferences.d',
-      'etc/apt/sources.list.d',
-      'etc/dpkg',
-    ])
-      await mkdir(join(root, name), { recursive: true })
-    await writeFile(join(root, 'var/lib/dpkg/status'), '')
-    await writeFile(
-      join(folder, 'apt.conf'),
-      `Dir "${root}/";\nDir::State::status "${root}/var/lib/dpkg/status";\nDir::Bin::dpkg "${folder}/bin/dpkg";\nAPT::Sandbox::User "root";\n`,
-    )
-    const log = `--log=${folder}/dpkg.log`
-    await stub('dpkg', `exec /usr/bin/dpkg --force-not-root --force-bad-path --root='${root}' ${log} "$@"`)
-    env['APT_CONFIG'] = join(folder, 'apt.conf')
-    env['DPKG_ADMINDIR'] = join(root, 'var/lib/dpkg')
+    root = await AptRoot.make(folder)
+    await stub('dpkg', root.dpkg)
+    env = { ...env, ...root.env }
   })
-
-  const carry = async (version: string): Promise<void> => {
-    const tree = join(folder, `tree-${version}`)
-    await mkdir(join(tree, 'DEBIAN'), { recursive: true })
-    await chmod(join(tree, 'DEBIAN'), 0o755)
-    const fields = {
-      Package: 'grapevine-sample',
-      Version: version,
-      Architecture: 'all',
-      Maintainer: 'x <x@example.org>',
-      Description: 'x',
-    }
-    await writeFile(
-      join(tree, 'DEBIAN/control'),
-      Object.entries(fields)
-        .map(([key, value]) => `${key}: ${value}\n`)
-        .join(''),
-    )
-    await mkdir(join(tree, 'opt'))
-    await writeFile(join(tree, 'opt/sample'), version)
-    const file = join(folder, 'bundle/packages', `grapevine-sample_${version}_all.deb`)
-    const built = await runCommand({
-      file: 'dpkg-deb',
-      args: ['--build', '--root-owner-group', tree, file],
-      timeoutMs: 20_000,
-      outputBytesMax: 1000,
-    })
-    expect(built).toMatchObject({ exitCode: 0 })
-  }
+  const carry = (version: string): Promise<void> => root.build(version, join(folder, 'bundle/packages'))
   const sample = (parts: Partial<PackageResource> = {}): Unnamed<ScriptResource> => ({
     kind: 'package',
     name: 'grapevine-sample',

@@ -11,9 +11,10 @@
  */
 import { unreachable } from '#base/assert.ts'
 import { Negative } from '#base/errors.ts'
-import { cfPattern, cfText, literalPattern, pathFault, patternTraps } from './quote.ts'
+import { cfPattern, cfText, literalPattern, pathFault } from './quote.ts'
 import { resourceList } from './resource-list.ts'
 import { scriptOf } from './script.ts'
+import { textFaultOf } from './text-fault.ts'
 import type { Compiler } from './compiler.ts'
 import type { CompiledFile, LineResource, RenderedPolicy, RenderedResource, Resource } from '../model.ts'
 
@@ -232,25 +233,8 @@ function bundleOf(index: number, id: string, parts: BundleParts): string {
 }
 
 /** What CFEngine cannot say of a resource, or undefined. */
-function faultOf(resource: Resource | RenderedResource): string | undefined {
-  for (const [key, value] of Object.entries(resource) as [string, unknown][])
-    if (typeof value === 'string' && value.includes('\0')) return `${key} holds a NUL character.`
-  if (resource.kind === 'process' && cfPattern(resource.match) === undefined) return patternFault(resource.match)
-  if (!('path' in resource)) return undefined
-  if (resource.kind === 'line') {
-    if (/[\r\n]/.test(resource.line)) return 'the line holds a line break.'
-    if (resource.line.length + (resource.match ?? '').length > lineLengthMax)
-      return `line and match together are longer than ${lineLengthMax} characters.`
-    if (resource.match !== undefined && cfPattern(resource.match) === undefined) return patternFault(resource.match)
-  }
-  return pathFault(resource.path)
-}
-
-const patternFault = (pattern: string): string =>
-  `"${pattern}" means something else in CFEngine: write it without ${patternTraps}.`
-
-/** CFEngine cuts or refuses strings above 4096 bytes; escapes may triple a text. */
-const lineLengthMax = 1000
+const faultOf = (resource: Resource | RenderedResource): string | undefined =>
+  textFaultOf(resource) ?? ('path' in resource ? pathFault(resource.path) : undefined)
 
 const head = `
 body classes outcome(name) {

@@ -3,6 +3,7 @@
  * compiler is told at `check`. So is a text that one of the engines cannot say where the policy leaves the engine open: nobody knows
  * at the origin which of them a device has, and it must never surprise there.
  */
+import { ansibleCompiler } from './ansible.ts'
 import { cfengineCompiler } from './cfengine.ts'
 import { pretendCompiler } from './pretend.ts'
 import type { Compiler, CompilerName, Unsupported } from './compiler.ts'
@@ -10,7 +11,7 @@ import type { EngineChoice, Policy } from '../model.ts'
 import { policyFile, type Problem } from '../problem.ts'
 
 /** Best first: the order in which a device takes them, as in node/engine-set.ts. */
-const compilers: readonly Compiler[] = [cfengineCompiler]
+const compilers: readonly Compiler[] = [cfengineCompiler, ansibleCompiler]
 
 /** The compiler of an engine, or undefined where it is not built yet. */
 export function compilerFor(engine: string): Compiler | undefined {

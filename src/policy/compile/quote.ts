@@ -1,5 +1,5 @@
 /**
- * Spellings of a policy's texts inside the programs that we write: CFEngine strings and patterns, and shell words. A text must
+ * Spellings of a policy's texts inside the programs that we write: CFEngine strings and patterns, YAML, and shell words. A text must
  * come out of the engine exactly as it went in: nothing in it is ever evaluated or ends the string around it.
  *
  * CFEngine strings know two escapes, `\\` and `\"`, and no way to write `$(` or `@(` but through its variables const.dollar and
@@ -11,6 +11,25 @@
 export function cfText(text: string): string {
   const escaped = text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')
   return `"${escaped.replaceAll(/\$(?=[({])/g, '$(const.dollar)').replaceAll(/@(?=[({])/g, '$(const.at)')}"`
+}
+
+/**
+ * A YAML string with its quotes that Ansible does not take for a template. Beyond printable ASCII every letter is spelled by its number:
+ * some are line breaks to YAML, others are not allowed in it.
+ */
+export function yamlText(text: string): string {
+  const escaped = text.replaceAll(/["\\]/g, String.raw`\$&`).replaceAll(/[^\x20-\x7e]/gu, (sign) => {
+    const hex = (sign.codePointAt(0) ?? 0).toString(16)
+    return hex.length > 4 ? `\\U${hex.padStart(8, '0')}` : `\\u${hex.padStart(4, '0')}`
+  })
+  return `!unsafe "${escaped}"`
+}
+
+/** Why a path cannot be said in Ansible, or undefined. Its modules expand variables, some of them twice, and know no way to write the sign. */
+export function ansiblePathFault(path: string): string | undefined {
+  return /\$[A-Z_{]/.test(path)
+    ? `"${path}" holds a $NAME or \${NAME} that Ansible would take for a variable.`
+    : undefined
 }
 
 /** One word of a shell command line. The text holds no NUL. */

@@ -1,16 +1,18 @@
 /**
- * Shell programs for what CFEngine does not do alone: packages, patches, services, processes, commands, reboots. (Its own package
- * promises need modules that Debian does not install, its services the standard library.) CFEngine runs them as commands.
+ * Shell programs for what the engines do not do alone, or each in another way: packages, patches, services, processes, commands,
+ * reboots, lines. (CFEngine's own package promises need modules that Debian does not install, its services the standard library;
+ * ansible-core has no zypper.) The engines run them as commands, so that a policy does the same under each.
  *
  * `files/N.sh apply|observe`. Exit code: 97 kept, 0 repaired (with `observe`: differs), 1 failed. The last line tells more: `failed: …`,
  * `skipped: …`, `seen: …`. With `observe` a program changes nothing; it runs the guards of a command, never the command.
  * Each looks again after it acted: what counts is how the system is, not what a tool returned.
  */
 import { unreachable } from '#base/assert.ts'
+import { lineShell } from './line-script.ts'
 import { packageShell, patchShell } from './package-script.ts'
 import { shellWord } from './quote.ts'
 import type { CommandResource, ProcessResource, RebootResource, RenderedPolicy, ServiceResource } from '../model.ts'
-import type { PackageResource, PatchResource } from '../model.ts'
+import type { LineResource, PackageResource, PatchResource } from '../model.ts'
 
 export type ScriptResource =
   | PackageResource
@@ -19,6 +21,7 @@ export type ScriptResource =
   | ProcessResource
   | CommandResource
   | RebootResource
+  | LineResource
 
 export function scriptOf(resource: ScriptResource, { bundle, policy }: RenderedPolicy): string {
   return `${prelude}\n${bodyOf(resource, bundle, policy.name)}`
@@ -36,6 +39,8 @@ function bodyOf(resource: ScriptResource, bundle: string, policy: string): strin
       return processShell(resource)
     case 'command':
       return commandShell(resource)
+    case 'line':
+      return lineShell(resource)
     case 'reboot':
       return resource.when === 'once' ? rebootOnceShell(policy) : rebootNeededShell
     default:

@@ -12,22 +12,21 @@ const line = (parts: Partial<LineResource>): LineResource => ({
 })
 
 describe('the compilers', () => {
-  it('are there for cfengine and pretend, and not for the words that are only known', () => {
-    expect(compilerFor('cfengine')?.engine).toBe('cfengine')
-    expect(compilerFor('pretend')?.engine).toBe('pretend')
-    expect(compilerFor('ansible')).toBeUndefined()
+  it('are there for their engines and pretend, and not for a word that is only known', () => {
+    for (const engine of ['cfengine', 'ansible', 'pretend']) expect(compilerFor(engine)?.engine).toBe(engine)
+    expect(compilerFor('puppet')).toBeUndefined()
     expect(compilerFor('constructor')).toBeUndefined()
   })
 
-  it('never offer the pretend engine to a policy', () => {
-    expect(enginesOf('auto')).toEqual(['cfengine'])
-    expect(enginesOf('cfengine')).toEqual(['cfengine'])
+  it('are best first for a policy that leaves it open, and the pretend engine is never offered to one', () => {
+    expect(enginesOf('auto')).toEqual(['cfengine', 'ansible'])
+    expect(enginesOf('ansible')).toEqual(['ansible'])
     expect(enginesOf('puppet')).toEqual([])
   })
 })
 
 describe('a check', () => {
-  it.each(['ansible', 'puppet'] as const)('says clearly that %s has no compiler yet', (engine) => {
+  it.each(['puppet'] as const)('says clearly that %s has no compiler yet', (engine) => {
     expect(unsupportedBy(policyOf({ engine }))).toEqual([
       {
         file: 'policy.yaml',
@@ -55,6 +54,24 @@ describe('a check', () => {
     expect(() => compilerFor('cfengine')?.compile(rendered)).toThrow(
       expect.objectContaining({ code: 'COMPILE_TEXT_UNSUPPORTED', where: resource.id }),
     )
+  })
+
+  it('tells what one engine cannot say where the policy leaves it open, and which can', () => {
+    const resources = [line({ path: '/a/$(sys.host)' }), line({ id: '1:line:/b', line: 'a\nb' })]
+    expect(unsupportedBy(policyOf({ resources })).map(({ message, next }) => [message.slice(0, 10), next])).toEqual([
+      ['0:line:/a:', 'Write it without that, or name an engine that can: ansible.'],
+      ['1:line:/b:', 'Write it without that.'],
+    ])
+    expect(unsupportedBy(policyOf({ resources, engine: 'ansible' }))).toHaveLength(1)
+    expect(unsupportedBy(policyOf({ resources: resources.slice(0, 1), engine: 'ansible' }))).toEqual([])
+  })
+
+  it('tells a path in which a module of Ansible would find a variable', () => {
+    const copied = { kind: 'file', id: '0', state: 'present', from: { type: 'source', file: 'files/${HOME}' } } as const
+    for (const resource of [{ kind: 'directory', id: '0', path: '/a/$HOME' } as const, { ...copied, path: '/a' }])
+      expect(unsupportedBy(policyOf({ engine: 'ansible', resources: [resource] }))).toMatchObject([
+        { code: 'COMPILE_TEXT_UNSUPPORTED', next: expect.stringContaining('cfengine') as string },
+      ])
   })
 
   it('has nothing against a policy of ordinary resources', () => {
