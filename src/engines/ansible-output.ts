@@ -2,14 +2,15 @@
  * From what Ansible told of its tasks (ansible-callback.ts) to results and findings, for a compiled policy, whose tasks are named by the
  * index of their resource, and for a playbook of the policy's own, where each task is a result.
  */
+import { unreachable } from '#base/assert.ts'
 import type { ResourceResult } from '#facts/report.ts'
 import { cut, failureIn, lastWord } from './script-output.ts'
 import type { RunEvents, TaskEvent } from './ansible-callback.ts'
 
 type Outcome = Pick<ResourceResult, 'outcome' | 'reason'>
 
-/** Tasks beyond these are not told one by one. */
-const rawResultsMax = 1999
+/** As many as a report holds. */
+const rawResultsMax = 2000
 
 /** The tasks of each of `count` resources. */
 export function byResource(tasks: readonly TaskEvent[], count: number): TaskEvent[][] {
@@ -47,46 +48,56 @@ export function seenOf(tasks: readonly TaskEvent[]): string | undefined {
 }
 
 /** A result for each task of a playbook that is the policy's own. */
-export function rawResults({ tasks, failures }: RunEvents): ResourceResult[] {
-  const failed = tasks.filter(({ how }) => how === 'failed')
-  // A failure that a rescue section took up is none: only the last ones ended the play.
-  const fatal = new Set(failed.slice(failed.length - Math.min(failures ?? 0, failed.length)))
-  const results = tasks.map((task, index): ResourceResult => {
-    const base = { id: rawId(index, task), kind: 'raw' }
-    switch (task.how) {
-      case 'ok':
-        return { ...base, outcome: 'kept' }
-      case 'changed':
-        return { ...base, outcome: 'repaired' }
-      case 'skipped':
-        return { ...base, outcome: 'skipped', reason: cut(task.message || 'its condition does not hold') }
-      case 'ignored':
-        return { ...base, outcome: 'skipped', reason: cut(`failed, which the playbook ignores: ${failureOf(task)}`) }
-      default:
-        return fatal.has(task)
-          ? { ...base, outcome: 'failed', reason: failureOf(task) }
-          : { ...base, outcome: 'skipped', reason: cut(`failed, and was rescued: ${failureOf(task)}`) }
-    }
-  })
-  if (results.length <= rawResultsMax) return results
-  // Those that went wrong, or did something, before those that did not.
-  const told = results.filter(({ outcome }) => outcome === 'failed' || outcome === 'repaired').slice(0, rawResultsMax)
-  return told.length > 0 ? told : results.slice(0, rawResultsMax)
+export const rawResults = (events: RunEvents): ResourceResult[] => rawOutcomes(events).map(({ result }) => result)
+
+interface RawDrift {
+  readonly resource: string
+  readonly path?: string
+  readonly seen: string
 }
 
 /** Tasks of such a playbook that would change something, or cannot tell. */
-export function rawDrift(
-  events: RunEvents,
-): { readonly resource: string; readonly path?: string; readonly seen: string }[] {
-  const results = rawResults(events)
-  return events.tasks.flatMap((task, index) => {
-    const result = results.find(({ id }) => id === rawId(index, task))
-    if (result?.outcome !== 'repaired' && result?.outcome !== 'failed') return []
+export function rawDrift(events: RunEvents): RawDrift[] {
+  return rawOutcomes(events).flatMap(({ task, result }) => {
+    if (result.outcome !== 'repaired' && result.outcome !== 'failed') return []
     const place = task.path === undefined ? {} : { path: task.path }
     const seen =
       result.outcome === 'failed' ? (result.reason ?? 'fails') : ['would change', ...beforeOf(task)].join(', ')
     return [{ resource: result.id, ...place, seen: cut(seen) }]
   })
+}
+
+function rawOutcomes({ tasks, failures }: RunEvents): { readonly task: TaskEvent; readonly result: ResourceResult }[] {
+  const failed = tasks.filter(({ how }) => how === 'failed')
+  // A failure that a rescue section took up is none: only the last ones ended the play.
+  const fatal = new Set(failed.slice(failed.length - Math.min(failures ?? 0, failed.length)))
+  const outcomes = tasks.map((task, index) => {
+    const id = `${index}:raw:${task.name.replaceAll(/\p{Cc}+/gu, ' ')}`
+    return { task, result: { id, kind: 'raw', ...rawOutcome(task, fatal.has(task)) } }
+  })
+  if (outcomes.length <= rawResultsMax) return outcomes
+  // Those that went wrong, or did something, before those that did not.
+  const did = outcomes.filter(({ result }) => result.outcome === 'failed' || result.outcome === 'repaired')
+  return (did.length > 0 ? did : outcomes).slice(-rawResultsMax)
+}
+
+function rawOutcome(task: TaskEvent, isFatal: boolean): Outcome {
+  switch (task.how) {
+    case 'ok':
+      return { outcome: 'kept' }
+    case 'changed':
+      return { outcome: 'repaired' }
+    case 'skipped':
+      return { outcome: 'skipped', reason: cut(task.message || 'its condition does not hold') }
+    case 'ignored':
+      return { outcome: 'skipped', reason: cut(`failed, which the playbook ignores: ${failureOf(task)}`) }
+    case 'failed':
+      return isFatal
+        ? { outcome: 'failed', reason: failureOf(task) }
+        : { outcome: 'skipped', reason: cut(`failed, and was rescued: ${failureOf(task)}`) }
+    default:
+      return unreachable(task.how)
+  }
 }
 
 /** What ansible-playbook said against a playbook, with the place first. */
@@ -103,8 +114,6 @@ export function errorsIn(output: string): string {
   const where = place ? `${place[1]}:${place[2]}:${place[3]}: ` : ''
   return cut(`${where}${words || 'ansible-playbook does not say why'}`)
 }
-
-const rawId = (index: number, { name }: TaskEvent): string => `${index}:raw:${name.replaceAll(/\p{Cc}+/gu, ' ')}`
 
 const hasFailed = ({ how }: TaskEvent): boolean => how === 'failed' || how === 'ignored'
 

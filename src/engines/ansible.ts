@@ -27,6 +27,8 @@ const outputBytesMax = 1_048_576
 const versionTimeoutMs = 20_000
 /** A run takes about 40 KiB for its plugin and results; modules that transfer files need more. */
 const roomBytesMin = 262_144
+/** A fault of the policy itself. */
+const syntaxError = /The error appears to be in|playbook must be a list|could not be found/
 /**
  * Ansible puts these paths into shell command lines of its own, into templates and into an INI file, where more signs than these mean
  * something; two spaces become one.
@@ -81,10 +83,10 @@ export class AnsibleEngine implements Engine {
   async check(run: EngineRun): Promise<void> {
     const { raw } = await readList(run)
     const policy = policyOf(run, raw)
-    const result = await this.#inWorkFolder(run, policy, (work) => work.call(['--syntax-check']))
-    if (result.exitCode === 0) return
+    const fault = await this.#inWorkFolder(run, policy, (work) => work.syntaxFault())
+    if (fault === undefined) return
     throw new Negative('ENGINE_SYNTAX', {
-      message: `ansible-playbook does not accept the policy: ${errorsIn(result.output)}`,
+      message: `ansible-playbook does not accept the policy: ${fault}`,
       where: policy,
       next: 'Correct the policy; grapevine check finds what it can at the origin.',
     })
@@ -176,10 +178,20 @@ class WorkFolder {
     }
   }
 
+  /** What Ansible says against the policy, or undefined. No plugin or task of it is run. */
+  async syntaxFault(): Promise<string | undefined> {
+    const result = await this.#call(['--syntax-check'])
+    if (result.exitCode === 0) return undefined
+    const words = errorsIn(result.output)
+    const full = syntaxError.test(result.output) ? undefined : await this.#fullDisk(`${endOf(result)}: ${words}`)
+    if (full) throw full
+    return words
+  }
+
   /** What became of the tasks. Unavailable `ENGINE_FAILED` where it did not run this policy to the end. */
   async events(args: readonly string[]): Promise<RunEvents> {
     const { policy } = this.#init
-    const result = await this.call(args)
+    const result = await this.#call(args)
     const events = readEvents(await readFile(this.#results, 'utf8').catch(() => ''))
     const words = `${endOf(result)}: ${errorsIn(result.output)}`
     if (events.failures === undefined) throw (await this.#fullDisk(words)) ?? failed(policy, words)
@@ -188,7 +200,7 @@ class WorkFolder {
     return events
   }
 
-  async call(args: readonly string[]): Promise<CommandResult> {
+  async #call(args: readonly string[]): Promise<CommandResult> {
     const { path, policy, program, folders, run } = this.#init
     const isObserving = args.includes('--check')
     const result = await runCommand({

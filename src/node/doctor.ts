@@ -177,7 +177,7 @@ async function engine(session: Session): Promise<Diagnosis> {
     name: 'engine',
     result: 'warn',
     text: 'no configuration-management tool is installed: bundles are prepared, not applied.',
-    next: 'Install one: apt-get install cfengine3.',
+    next: 'Install one: apt-get install cfengine3, or ansible-core.',
   }
 }
 

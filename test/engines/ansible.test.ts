@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, statfs, symlink, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -11,6 +11,9 @@ import { isInstalled } from '../support/tool.ts'
 import { AptRoot } from './apt-root.ts'
 import { gone } from './processes.ts'
 import { Scratch, engineContract, policyOf, type Wanted } from '../contracts/engine.ts'
+
+// A run of Ansible takes seconds, and many times that on a machine that has other things to do.
+vi.setConfig({ testTimeout: 240_000 })
 
 const installed = (await new AnsibleEngine().version()) !== undefined
 
@@ -190,6 +193,35 @@ describe.skipIf(!installed)('Ansible (needs ansible-playbook: apt-get install an
       const [outcome] = await Promise.allSettled([engine.apply({ ...run, signal: controller.signal }), stopWhenBegun()])
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ENGINE_STOPPED' } })
       expect(await gone(Number(await readFile(at('pid'), 'utf8')))).toBe(true)
+    })
+  })
+
+  describe.skipIf(process.getuid?.() !== 0)('a full disk (run as root, with: apt-get install mount)', () => {
+    let beside: string
+    beforeEach(() => {
+      beside = dirname(scratch.bundle)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', beside])
+    })
+    afterEach(() => execFileSync('umount', ['-l', beside]))
+    const fill = async (leaving: number): Promise<void> => {
+      const { bavail, bsize } = await statfs(beside)
+      await writeFile(join(beside, 'filler'), new Uint8Array((bavail - leaving) * bsize))
+    }
+    const full = { code: 'ENGINE_FAILED', message: expect.stringMatching(/^The disk is full: /) as string }
+
+    it('is named: by the error where there is no room for results, else as the reason of what failed', async () => {
+      const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('made') }])
+      await fill(0)
+      await expect(engine.check(run)).rejects.toMatchObject(full)
+      await expect(engine.apply(run)).rejects.toMatchObject(full)
+      await rm(join(beside, 'filler'))
+      await fill(4)
+      expect(await engine.apply(run)).toMatchObject([
+        { outcome: 'failed', reason: expect.stringContaining('No space left on device') as string },
+      ])
+      await writeFile(join(run.directory, 'playbook.yml'), 'nonsense: [')
+      await expect(engine.check(run)).rejects.toMatchObject({ code: 'ENGINE_SYNTAX' })
+      expect((await leftovers()).filter((name) => name !== 'filler')).toEqual([])
     })
   })
 
