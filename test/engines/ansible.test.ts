@@ -1,16 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readFile, readdir, rm, statfs, symlink, writeFile } from 'node:fs/promises'
-import { userInfo } from 'node:os'
+import { mkdir, readFile, readdir, rm, statfs, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { AnsibleEngine } from '#engines/ansible.ts'
-import { programFolders } from '#engines/command.ts'
-import { isInstalled } from '../support/tool.ts'
-import { AptRoot } from './apt-root.ts'
 import { gone } from './processes.ts'
-import { Scratch, engineContract, policyOf, type Wanted } from '../contracts/engine.ts'
+import { Scratch, engineContract, type Wanted } from '../contracts/engine.ts'
 
 // A run of Ansible takes seconds, and many times that on a machine that has other things to do.
 vi.setConfig({ testTimeout: 240_000 })
@@ -33,116 +29,6 @@ describe.skipIf(!installed)('Ansible (needs ansible-playbook: apt-get install an
   /** What runs left behind beside the bundle. */
   const leftovers = async (): Promise<string[]> =>
     (await readdir(dirname(scratch.bundle))).filter((name) => name !== '1')
-
-  describe.skipIf(!isInstalled('apt-get'))(
-    'every kind of resource (needs apt and dpkg: apt-get install apt dpkg)',
-    () => {
-      const name = `grapevine-test-${process.pid}`
-      /** A device whose packages, services and shutdown are the test's own. */
-      const device = async (): Promise<AnsibleEngine> => {
-        const bin = join(scratch.folder, 'bin')
-        const apt = await AptRoot.make(scratch.folder)
-        await mkdir(join(scratch.bundle, 'packages'))
-        for (const version of ['1.9', '1.10']) await apt.build(version, join(scratch.bundle, 'packages'))
-        const env = Object.entries(apt.env).map(([key, value]) => `export ${key}='${value}'\n`)
-        const runs = `'${join(scratch.folder, 'runs')}'`
-        const service = `case "$*" in\n*status* | *is-active*) [ -e ${runs} ] ;;\n*start*) touch ${runs} ;;\n*is-enabled*) false ;;\nesac`
-        const stubs = {
-          dpkg: apt.dpkg,
-          ...Object.fromEntries(
-            ['apt-get', 'apt-cache', 'dpkg-query'].map((tool) => [tool, `${env.join('')}exec /usr/bin/${tool} "$@"`]),
-          ),
-          service,
-          systemctl: service,
-          shutdown: `echo "$*" >>'${join(scratch.folder, 'shutdowns')}'`,
-        }
-        await mkdir(bin)
-        for (const [tool, script] of Object.entries(stubs)) {
-          await writeFile(join(bin, tool), `#!/bin/sh\n${script}\n`)
-          await chmod(join(bin, tool), 0o755)
-        }
-        return new AnsibleEngine([bin, ...programFolders])
-      }
-      const wanted = (): Wanted[] => [
-        { kind: 'package', name: 'grapevine-sample', state: 'present', version: '1.9' },
-        { kind: 'package', name: 'grapevine-absent', state: 'absent' },
-        { kind: 'file', path: at('conf/made'), state: 'present', from: { type: 'text', text: 'x' }, mode: '0640' },
-        { kind: 'file', path: at('gone'), state: 'absent' },
-        { kind: 'line', path: at('conf/lines'), line: 'k=1', match: '^k=' },
-        { kind: 'directory', path: at('made/d'), mode: '0700', owner: userInfo().username },
-        { kind: 'service', name: 'grapevine-sample', state: 'running' },
-        {
-          kind: 'process',
-          match: `^sh -c : ${name}; while`,
-          state: 'running',
-          start: `exec sh -c ': ${name}; while sleep 0.1; do :; done'`,
-        },
-        { kind: 'command', run: `echo "it's {{ done }}" >'${at('done')}'`, unless: `test -e '${at('done')}'` },
-        { kind: 'command', run: `touch '${at('never')}'`, onlyIf: 'false' },
-        { kind: 'reboot', when: 'once' },
-        { kind: 'patch', patch: 'SUSE-2026-1234' },
-      ]
-
-      it('is told by an observation, made so by an apply, and left alone by the next', async () => {
-        const own = await device()
-        await writeFile(at('gone'), 'x')
-        const run = await scratch.compiled(own, wanted())
-        const before = await scratch.state()
-        const findings = await own.observe(run, 1)
-        expect(await scratch.state()).toEqual(before)
-        const patch = { outcome: 'failed', reason: expect.stringMatching(/^patches are a matter of zypper/) as string }
-        expect(findings.map(({ resource, wanted: what, seen }) => [resource, what, seen])).toEqual([
-          ['0:package', 'present 1.9', 'not installed'],
-          ['2:file', 'the content of the policy, mode 0640', 'missing'],
-          ['3:file', 'absent', 'present'],
-          ['4:line', 'k=1', 'missing'],
-          ['5:directory', expect.stringMatching(/^a directory, mode 0700, owner /), 'missing'],
-          ['6:service', 'running', 'stopped, disabled'],
-          ['7:process', 'running', 'not running'],
-          ['8:command', `success of test -e '${at('done')}'`, 'unless does not hold'],
-          ['10:reboot', 'one reboot', 'not rebooted yet'],
-          ['11:patch', 'applied', patch.reason],
-        ])
-        const outcomes = async (): Promise<unknown[]> =>
-          (await own.apply(run)).map(({ outcome, reason }) => (reason === undefined ? outcome : { outcome, reason }))
-        const skipped = { outcome: 'skipped', reason: 'onlyIf does not hold' }
-        expect(await outcomes()).toEqual([
-          'repaired',
-          'kept',
-          ...Array.from({ length: 7 }, () => 'repaired'),
-          skipped,
-          'repaired',
-          patch,
-        ])
-        const state = await scratch.state()
-        expect(state).toEqual([
-          'conf 755 /',
-          'conf/lines 644 k=1\n',
-          'conf/made 640 x',
-          "done 644 it's {{ done }}\n",
-          'made 755 /',
-          'made/d 700 /',
-        ])
-        expect(await readFile(join(scratch.folder, 'root/opt/sample'), 'utf8')).toBe('1.9')
-        expect(await outcomes()).toEqual([...Array.from({ length: 9 }, () => 'kept'), skipped, 'kept', patch])
-        expect(await scratch.state()).toEqual(state)
-        expect(await readFile(join(scratch.folder, 'shutdowns'), 'utf8')).toMatch(/^-r \+1 .*\n$/)
-        // And the other way: what must not be there any more.
-        const end = await scratch.compiled(own, [
-          { kind: 'package', name: 'grapevine-sample', state: 'latest' },
-          { kind: 'process', match: name, state: 'absent' },
-          { kind: 'process', match: 'ansible-playbook', state: 'absent' },
-          { kind: 'package', name: 'grapevine-sample', state: 'absent' },
-        ])
-        expect((await own.apply(end)).map(({ outcome }) => outcome)).toEqual([
-          'repaired',
-          'repaired',
-          'kept',
-          'repaired',
-        ])
-      })
-    },
-  )
 
   describe('commands', () => {
     it('that fail are told with exit code and last words, and the rest goes on; those without a guard are not observed', async () => {
@@ -279,90 +165,6 @@ describe.skipIf(!installed)('Ansible (needs ansible-playbook: apt-get install an
       'to-d 600 x',
       'to-real 600 x',
     ])
-  })
-
-  describe("Ansible's own playbook", () => {
-    const raw = policyOf({ engine: 'ansible', raw: { engine: 'ansible', entry: 'files/site.yml' } })
-    const withEntry = async (text: string): Promise<Awaited<ReturnType<Scratch['compiled']>>> => {
-      await mkdir(join(scratch.bundle, 'files'), { recursive: true })
-      await writeFile(join(scratch.bundle, 'files', 'site.yml'), text, { mode: 0o444 })
-      return scratch.compiled(engine, [], raw)
-    }
-
-    it('is run as it is, with the roles beside it, and each task is a result', async () => {
-      const tasks = join(scratch.bundle, 'files', 'roles', 'web', 'tasks')
-      await mkdir(tasks, { recursive: true })
-      await writeFile(
-        join(tasks, 'main.yml'),
-        `- name: conf\n  copy: { content: "{{ greeting }}", dest: '${at('conf')}', mode: '0640' }\n`,
-      )
-      const run = await withEntry(`- hosts: all
-  gather_facts: false
-  vars: { greeting: hello }
-  roles: [web]
-  tasks:
-    - { name: ignored, command: /bin/false, ignore_errors: true }
-    - name: loop
-      command: { cmd: "touch '{{ item }}'", creates: "{{ item }}" }
-      loop: ['${at('a')}', '${at('b')}']
-    - block: [{ name: breaks, command: /bin/false }]
-      rescue: [{ name: mends, debug: { msg: x } }]
-    - { name: elsewhere, command: /bin/true, when: false }
-`)
-      await engine.check(run)
-      expect(await engine.observe(run, 1)).toEqual([
-        {
-          bundle: 'sample',
-          resource: '0:raw:web : conf',
-          path: at('conf'),
-          wanted: 'nothing to change',
-          seen: 'would change',
-          since: 1,
-        },
-        { bundle: 'sample', resource: '2:raw:loop', wanted: 'nothing to change', seen: 'would change', since: 1 },
-      ])
-      expect(await scratch.state()).toEqual([])
-      const told = async (): Promise<string[]> =>
-        (await engine.apply(run)).map(
-          ({ id, outcome, reason }) => `${id} ${outcome}${reason === undefined ? '' : `: ${reason}`}`,
-        )
-      const rest = [
-        '1:raw:ignored skipped: failed, which the playbook ignores: non-zero return code',
-        '3:raw:breaks skipped: failed, and was rescued: non-zero return code',
-        '4:raw:mends kept',
-        '5:raw:elsewhere skipped: Conditional result was False',
-      ]
-      expect(await told()).toEqual(['0:raw:web : conf repaired', '2:raw:loop repaired', ...rest].sort())
-      expect(await scratch.state()).toEqual(['a 644 ', 'b 644 ', 'conf 640 hello'])
-      expect(await told()).toEqual(['0:raw:web : conf kept', '2:raw:loop kept', ...rest].sort())
-      expect(await readdir(join(scratch.bundle, 'files'))).toEqual(['roles', 'site.yml'])
-    })
-
-    it('that fails tells which task and why, and what came before it', async () => {
-      const run = await withEntry(`- hosts: localhost
-  gather_facts: false
-  tasks:
-    - { name: first, command: /bin/true }
-    - { name: second, shell: "echo no such luck >&2; exit 3" }
-    - { name: third, command: /bin/true }
-`)
-      expect(await engine.apply(run)).toEqual([
-        { id: '0:raw:first', kind: 'raw', outcome: 'repaired' },
-        { id: '1:raw:second', kind: 'raw', outcome: 'failed', reason: 'non-zero return code | no such luck' },
-      ])
-    })
-
-    it('that is faulty, or for other machines only, is refused with the place', async () => {
-      const run = await withEntry('- hosts: all\n  tasks:\n    - { nonsense: x }\n')
-      const words = expect.stringMatching(/site\.yml:3:7: .*nonsense/) as string
-      await expect(engine.check(run)).rejects.toMatchObject({ code: 'ENGINE_SYNTAX', message: words })
-      await expect(engine.apply(run)).rejects.toMatchObject({ code: 'ENGINE_FAILED', message: words })
-      const other = await withEntry('- hosts: webservers\n  tasks: [{ command: /bin/true }]\n')
-      await expect(engine.apply(other)).rejects.toMatchObject({
-        code: 'ENGINE_FAILED',
-        message: expect.stringMatching(/hosts: localhost/) as string,
-      })
-    })
   })
 
   it('leaves no trace in the home of its user, and none of its own; what others left there is not heeded', async () => {
