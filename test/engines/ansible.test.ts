@@ -200,8 +200,8 @@ describe.skipIf(!installed)('Ansible (needs ansible-playbook: apt-get install an
     const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('d') }])
     for (const name of ['a $(touch owned)', '{{ x }}', 'a  b', '100%']) {
       const bundle = join(scratch.folder, name, '1')
-      for (const act of [engine.check({ ...run, bundle }), engine.apply({ ...run, bundle })])
-        await expect(act).rejects.toMatchObject({ code: 'ENGINE_FAILED' })
+      for (const act of [() => engine.check({ ...run, bundle }), () => engine.apply({ ...run, bundle })])
+        await expect(act()).rejects.toMatchObject({ code: 'ENGINE_FAILED' })
     }
   })
 })
