@@ -122,7 +122,7 @@ export class AnsibleEngine implements Engine {
     try {
       const config = join(folder, 'ansible.cfg')
       await writeFile(config, '[defaults]\nhome = .\nlocal_tmp = local\n')
-      const env = { ANSIBLE_CONFIG: config, PATH: this.#folders.join(':') }
+      const env = { ANSIBLE_CONFIG: config, PATH: searchPath(this.#folders) }
       return (await runCommand({ file, args: ['--version'], timeoutMs: versionTimeoutMs, env, outputBytesMax: 4096 }))
         .output
     } catch {
@@ -145,6 +145,9 @@ export class AnsibleEngine implements Engine {
     })
   }
 }
+
+/** What the tool and the programs of a policy find: where the tool is before the usual places. */
+const searchPath = (folders: readonly string[]): string => [...new Set([...folders, ...programFolders])].join(':')
 
 const policyOf = (run: EngineRun, raw: string | null): string =>
   raw === null ? join(run.directory, ansibleFile) : join(run.bundle, raw)
@@ -210,7 +213,7 @@ class WorkFolder {
       ...(run.signal ? { signal: run.signal } : {}),
       cwd: '/',
       env: {
-        PATH: folders.join(':'),
+        PATH: searchPath(folders),
         ANSIBLE_CONFIG: join(path, 'ansible.cfg'),
         ANSIBLE_REMOTE_TEMP: join(path, 'remote'),
         ANSIBLE_ASYNC_DIR: join(path, 'async'),

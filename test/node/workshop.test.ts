@@ -8,6 +8,8 @@ import { encodeManifest } from '#content/manifest.ts'
 import { FileStore } from '#disk/file-store.ts'
 import { Home } from '#disk/home.ts'
 import { packTree, readTree, writeTree } from '#disk/tree.ts'
+import { AnsibleEngine } from '#engines/ansible.ts'
+import { CfengineEngine } from '#engines/cfengine.ts'
 import { PretendEngine } from '#engines/pretend.ts'
 import type { Engine } from '#engines/engine.ts'
 import { Workshop } from '#node/workshop.ts'
@@ -15,6 +17,7 @@ import { Workshop } from '#node/workshop.ts'
 let folder: string
 let home: Home
 let store: FileStore
+const hasAnsible = (await new AnsibleEngine().version()) !== undefined
 const never = new AbortController().signal
 
 beforeEach(async () => {
@@ -34,7 +37,7 @@ const workshop = (engines: readonly Engine[] = [new PretendEngine(join(folder, '
     engines,
     facts: () => ({ hostname: 'web-01' }),
     labels: { role: 'web' },
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   })
 
 /** Packs a policy as `publish` does; the digest of its manifest. */
@@ -67,6 +70,18 @@ describe('preparing and applying', () => {
     expect(await workshop([]).prepare('web', 1, await packed(good))).toMatchObject({ type: 'engine-missing' })
     expect(await workshop().apply('web', 1, never)).toMatchObject({ results: [{ outcome: 'repaired' }] })
   })
+
+  it.skipIf(!hasAnsible)(
+    'a device that has Ansible alone applies what leaves the engine open (needs: apt-get install ansible-core)',
+    async () => {
+      const path = join(folder, 'motd')
+      const files = { ...good, 'policy.yaml': policy.replace('/etc/motd', path) }
+      const work = workshop([new CfengineEngine(['/nowhere']), new AnsibleEngine()])
+      expect(await work.prepare('web', 1, await packed(files))).toEqual({ type: 'prepared', engine: 'ansible' })
+      expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'repaired' }] })
+      expect(await readFile(path, 'utf8')).toBe('I am web-01, web\n')
+    },
+  )
 
   it('without an engine the folder is prepared, and the apply is blocked', async () => {
     const outcome = await workshop([]).prepare('web', 1, await packed(good))
