@@ -1,9 +1,11 @@
 /**
  * Runs one program: the only call of execa in the house. It has a clean environment, nothing on stdin, a process group of its own and a
- * bounded output; at its time or at the caller's signal the whole group is ended (SIGTERM, two seconds later SIGKILL).
+ * bounded output; at its time or at the caller's signal its group and those of its descendants are ended (SIGTERM, two seconds later
+ * SIGKILL).
  */
 import { execa } from 'execa'
 import { homedir } from 'node:os'
+import { endGroup, groupsBelow } from './process-tree.ts'
 
 export interface Command {
   readonly file: string
@@ -35,12 +37,13 @@ export const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin',
 
 const killDelayMs = 2000
 
-/** Never throws for what the program does. Resolves when the program has ended and, if it was ended by us, its group too. */
+/** Never throws for what the program does. Resolves when the program has ended and, if it was ended by us, its descendants too. */
 export async function runCommand(command: Command): Promise<CommandResult> {
   // execa starts the program before it looks at the signal, and a quick one is done before it is ended.
   if (command.signal?.aborted)
     return { exitCode: undefined, killedBy: undefined, output: '', timedOut: false, cancelled: true, missing: false }
   const kept = new BoundedOutput(command.outputBytesMax)
+  const stop = new AbortController()
   const subprocess = execa(command.file, [...command.args], {
     reject: false,
     buffer: false,
@@ -48,23 +51,36 @@ export async function runCommand(command: Command): Promise<CommandResult> {
     stdin: 'ignore',
     extendEnv: false,
     env: { PATH: programFolders.join(':'), LANG: 'C.UTF-8', HOME: homedir(), ...command.env },
-    timeout: command.timeoutMs,
+    cancelSignal: stop.signal,
     killDescendants: true,
     forceKillAfterDelay: killDelayMs,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    ...(command.signal === undefined ? {} : { cancelSignal: command.signal }),
   })
+  let endings: Promise<void>[] = []
+  let endedBy: 'time' | 'caller' | undefined
+  const end = (why: 'time' | 'caller'): void => {
+    if (endedBy) return
+    endedBy = why
+    // At once: who holds the pipe of its output holds up its end.
+    endings = subprocess.pid === undefined ? [] : groupsBelow(subprocess.pid).map((group) => endGroup(group))
+    stop.abort()
+  }
+  const endForCaller = (): void => end('caller')
+  const timer = setTimeout(() => end('time'), command.timeoutMs)
+  command.signal?.addEventListener('abort', endForCaller, { once: true })
   subprocess.all.on('data', (chunk: Buffer) => kept.add(chunk))
   const result = await subprocess
-  const { timedOut, isCanceled } = result
+  clearTimeout(timer)
+  command.signal?.removeEventListener('abort', endForCaller)
   // A descendant that ignores SIGTERM outlives its leader, and execa stops at the leader's end.
-  if ((timedOut || isCanceled) && subprocess.pid !== undefined) killGroup(subprocess.pid)
+  if (result.isCanceled && subprocess.pid !== undefined) killGroup(subprocess.pid)
+  await Promise.all(endings)
   return {
     exitCode: result.exitCode,
     killedBy: result.signal,
     output: kept.text(),
-    timedOut,
-    cancelled: isCanceled,
+    timedOut: result.isCanceled && endedBy === 'time',
+    cancelled: result.isCanceled && endedBy === 'caller',
     missing: result.code === 'ENOENT' || result.code === 'EACCES',
   }
 }

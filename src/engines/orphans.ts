@@ -3,19 +3,12 @@
  * never run at a time. Only a group whose leader bears the name and the variable is ended, so that nobody else's process is.
  */
 import { readFile, readdir } from 'node:fs/promises'
-
-const termMs = 2000
-const pollMs = 50
+import { endGroup, groupsBelow } from './process-tree.ts'
 
 /** Ends the groups led by programs called `name` (at most 15 characters) that have `variable` (NAME=VALUE) in their environment. */
 export async function endOrphans(name: string, variable: string): Promise<void> {
-  for (const pid of await processesOf(name, variable)) {
-    for (let waitedMs = 0; signalGroup(pid, waitedMs === 0 ? 'SIGTERM' : 0); waitedMs += pollMs) {
-      if (waitedMs >= termMs) break
-      await new Promise((resolve) => setTimeout(resolve, pollMs))
-    }
-    signalGroup(pid, 'SIGKILL')
-  }
+  for (const pid of await processesOf(name, variable))
+    await Promise.all([pid, ...groupsBelow(pid)].map((group) => endGroup(group)))
 }
 
 async function processesOf(name: string, variable: string): Promise<number[]> {
@@ -30,12 +23,3 @@ async function processesOf(name: string, variable: string): Promise<number[]> {
 
 /** Empty for a process that has ended, or is another user's. */
 const textOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
-
-/** Whether somebody of the group is left. */
-function signalGroup(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
-  try {
-    return process.kill(-pid, signal)
-  } catch {
-    return false
-  }
-}

@@ -89,6 +89,19 @@ describe('a command', () => {
     expect(await gone(...pids)).toBe(true)
   })
 
+  it('that gave its children sessions of their own takes them along, and leaves what left the tree', async () => {
+    const file = join(folder, 'pids')
+    const left = `(setsid sh -c 'echo $$ >>${file}; exec sleep 60' >/dev/null 2>&1 &)`
+    const own = `setsid -w sh -c 'trap "" TERM; echo $$ >>${file}; sleep 60; sleep 60'`
+    const result = await runCommand(
+      sh(`${left}; while [ ! -s ${file} ]; do sleep 0.05; done; ${own}`, { timeoutMs: 700 }),
+    )
+    expect(result).toMatchObject({ timedOut: true })
+    const [daemon = 0, child = 0] = await pidsIn(file, 2)
+    expect(await gone(child)).toBe(true)
+    expect(process.kill(-daemon, 'SIGKILL')).toBe(true)
+  })
+
   it('is not begun where the signal came before', async () => {
     const result = await runCommand(sh(`touch ${folder}/ran`, { signal: AbortSignal.abort() }))
     expect(result.cancelled).toBe(true)

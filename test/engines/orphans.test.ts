@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { endOrphans } from '#engines/orphans.ts'
@@ -43,6 +43,17 @@ describe('programs of a daemon that was killed', () => {
     await endOrphans('orphan', `MARK=${folder}`)
     expect(await gone(orphan)).toBe(true)
     for (const pid of [otherName, otherMark]) expect(process.kill(pid, 0)).toBe(true)
+  })
+
+  it('are ended with the sessions that they gave to their children', async () => {
+    const file = join(folder, 'pid')
+    const orphan = await leader(
+      'orphan',
+      `setsid -w sh -c 'echo $$ >${file}; sleep 60; :' & while [ ! -s ${file} ]; do sleep 0.05; done`,
+      folder,
+    )
+    await endOrphans('orphan', `MARK=${folder}`)
+    expect(await gone(orphan, Number(await readFile(file, 'utf8')))).toBe(true)
   })
 
   it('are ended even where they do not listen', async () => {
