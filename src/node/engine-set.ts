@@ -3,10 +3,11 @@ import { AnsibleEngine } from '#engines/ansible.ts'
 import { CfengineEngine } from '#engines/cfengine.ts'
 import type { Engine, EngineName } from '#engines/engine.ts'
 import { PretendEngine } from '#engines/pretend.ts'
+import { PuppetEngine } from '#engines/puppet.ts'
 import type { Config } from './config.ts'
 
 /** Best first, in the order of policy/compile/compile.ts. */
-const kinds = [CfengineEngine, AnsibleEngine] as const
+const kinds = [CfengineEngine, AnsibleEngine, PuppetEngine] as const
 
 /** Best first. The pretend engine is one of them only where the demo's configuration names its scratch folder. */
 export function enginesOf(config: Config): Engine[] {

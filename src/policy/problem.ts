@@ -16,7 +16,6 @@ export interface Problem {
 }
 
 export type PolicyCode =
-  | 'COMPILE_ENGINE_UNSUPPORTED'
   | 'COMPILE_TEXT_UNSUPPORTED'
   | 'POLICY_ALIAS_BOMB'
   | 'POLICY_EMPTY'

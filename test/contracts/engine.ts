@@ -178,18 +178,25 @@ export function engineContract(
     })
 
     it('fails, with a reason, on a directory where a file must be and the other way round, and goes on', async () => {
-      await mkdir(join(scratch.root, 'folder', 'full'), { recursive: true })
+      for (const name of ['folder', 'other']) await mkdir(join(scratch.root, name, 'full'), { recursive: true })
       await writeFile(join(scratch.root, 'file'), 'x')
       const run = await scratch.compiled(engine, [
         { kind: 'file', path: at('/folder'), state: 'present', from: { type: 'text', text: 'x' }, mode: '0600' },
-        { kind: 'file', path: at('/folder'), state: 'absent' },
+        { kind: 'file', path: at('/other'), state: 'absent' },
         { kind: 'directory', path: at('/file') },
         { kind: 'directory', path: at('/after') },
       ])
       const results = await engine.apply(run)
       expect(results.map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'failed', 'repaired'])
       for (const { reason } of results.slice(0, 3)) expect(reason).toMatch(/\w{3}/)
-      expect(await scratch.state()).toEqual(['after 755 /', 'file 644 x', 'folder 755 /', 'folder/full 755 /'])
+      expect(await scratch.state()).toEqual([
+        'after 755 /',
+        'file 644 x',
+        'folder 755 /',
+        'folder/full 755 /',
+        'other 755 /',
+        'other/full 755 /',
+      ])
     })
 
     it('appends a line where nothing matches, and leaves one line where the wanted one and others are there', async () => {
@@ -296,7 +303,7 @@ export function engineContract(
   describe('a compiled policy that is damaged', () => {
     it('is not checked as good and gives no results: ENGINE_SYNTAX, ENGINE_FAILED', async () => {
       const run = await scratch.compiled(engine, [{ kind: 'directory', path: at('/a') }])
-      for (const name of await readdir(run.directory))
+      for (const { name } of (await readdir(run.directory, { withFileTypes: true })).filter((entry) => entry.isFile()))
         if (name !== 'resources.json') await writeFile(join(run.directory, name), 'bundle agent broken { files: ')
       await expect(engine.check(run)).rejects.toMatchObject({ code: 'ENGINE_SYNTAX', exitCode: 1 })
       await expect(engine.apply(run)).rejects.toMatchObject({ code: 'ENGINE_FAILED', exitCode: 3 })

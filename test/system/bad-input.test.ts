@@ -57,9 +57,9 @@ describe('a faulty policy', () => {
     ],
     ['an unknown key', { 'policy.yaml': 'policy: web\nresources: []\nwindow: []\n' }, 'POLICY_KEY_UNKNOWN'],
     [
-      'an engine that is not built yet',
-      { 'policy.yaml': 'policy: web\nengine: puppet\nresources:\n  - directory: { path: /srv }\n' },
-      'COMPILE_ENGINE_UNSUPPORTED',
+      'a text that its engine cannot say',
+      { 'policy.yaml': 'policy: web\nengine: puppet\nresources:\n  - process: { match: "[^]", state: absent }\n' },
+      'COMPILE_TEXT_UNSUPPORTED',
     ],
   ])('%s is told by its own code', async (_what, files, code) => {
     const answer = await bench.run(['check', await bench.policy('bad', files), '--json'])

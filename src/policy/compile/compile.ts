@@ -1,24 +1,25 @@
 /**
- * Which compilers there are, and what of a policy the engines that it names cannot carry out. A known word of the language without a
- * compiler is told at `check`. So is a text that one of the engines cannot say where the policy leaves the engine open: nobody knows
- * at the origin which of them a device has, and it must never surprise there.
+ * Which compilers there are, one for each engine of the language, and what of a policy the engines that it names cannot carry out. Where the
+ * policy leaves the engine open, a text that one of them cannot say is told at `check`: nobody knows at the origin which of them a device
+ * has, and it must never surprise there.
  */
 import { ansibleCompiler } from './ansible.ts'
 import { cfengineCompiler } from './cfengine.ts'
 import { pretendCompiler } from './pretend.ts'
+import { puppetCompiler } from './puppet.ts'
 import type { Compiler, CompilerName, Unsupported } from './compiler.ts'
 import type { EngineChoice, Policy } from '../model.ts'
 import { policyFile, type Problem } from '../problem.ts'
 
 /** Best first: the order in which a device takes them, as in node/engine-set.ts. */
-const compilers: readonly Compiler[] = [cfengineCompiler, ansibleCompiler]
+const compilers: readonly Compiler[] = [cfengineCompiler, ansibleCompiler, puppetCompiler]
 
-/** The compiler of an engine, or undefined where it is not built yet. */
+/** The compiler of an engine, or undefined where there is none of this name. */
 export function compilerFor(engine: string): Compiler | undefined {
   return [...compilers, pretendCompiler].find((compiler) => compiler.engine === engine)
 }
 
-/** The engines that a policy may be applied by, best first; empty where none of them has a compiler. */
+/** The engines that a policy may be applied by, best first. */
 export function enginesOf(choice: EngineChoice): CompilerName[] {
   return allowedBy(choice).map(({ engine }) => engine)
 }
@@ -26,17 +27,7 @@ export function enginesOf(choice: EngineChoice): CompilerName[] {
 /** Everything of a policy that one of its engines cannot carry out, for `check`. Positions are those of the file as a whole. */
 export function unsupportedBy(policy: Policy): Problem[] {
   const place = { file: policyFile, line: 1, column: 1 }
-  const allowed = allowedBy(policy.engine)
-  if (allowed.length === 0)
-    return [
-      {
-        ...place,
-        code: 'COMPILE_ENGINE_UNSUPPORTED',
-        message: `This version has no compiler for ${policy.engine} yet.`,
-        next: `Write engine: ${compilers[0]?.engine}, or leave it out.`,
-      },
-    ]
-  return faultsOf(policy, allowed).map(({ resource, message, engines }) => {
+  return faultsOf(policy, allowedBy(policy.engine)).map(({ resource, message, engines }) => {
     const able = compilers.filter(({ engine }) => !engines.has(engine)).map(({ engine }) => engine)
     return {
       ...place,

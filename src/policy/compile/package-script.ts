@@ -116,7 +116,7 @@ absent)
   failed "still there, remove ended with $code"
   ;;
 latest)
-  [ "$mode" = apply ] && refresh
+  case $mode in apply | decide) refresh ;; esac
   choose
   newest=$(offered)
   target=$name

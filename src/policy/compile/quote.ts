@@ -32,6 +32,9 @@ export function ansiblePathFault(path: string): string | undefined {
     : undefined
 }
 
+/** A Puppet string with its quotes: between single ones only these two signs mean something. */
+export const puppetText = (text: string): string => `'${text.replaceAll(/['\\]/g, String.raw`\$&`)}'`
+
 /** One word of a shell command line. The text holds no NUL. */
 export const shellWord = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 

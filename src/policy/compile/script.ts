@@ -4,15 +4,17 @@
  * ansible-core has no zypper.) The engines run them as commands, so that a policy does the same under each.
  *
  * `files/N.sh apply|observe`. Exit code: 97 kept, 0 repaired (with `observe`: differs), 1 failed. The last line tells more: `failed: …`,
- * `skipped: …`, `seen: …`. With `observe` a program changes nothing; it runs the guards of a command, never the command.
+ * `skipped: …`, `seen: …`. With `observe` a program changes nothing; it runs the guards of a command, never the command. An engine that
+ * looks before it acts calls `decide` (as `observe`, but it may refresh the lists of packages, and what has no guard differs), then `act`.
  * Each looks again after it acted: what counts is how the system is, not what a tool returned.
  */
 import { unreachable } from '#base/assert.ts'
+import { directoryShell, placeShell } from './folder-script.ts'
 import { lineShell } from './line-script.ts'
 import { packageShell, patchShell } from './package-script.ts'
 import { shellWord } from './quote.ts'
 import type { CommandResource, ProcessResource, RebootResource, RenderedPolicy, ServiceResource } from '../model.ts'
-import type { LineResource, PackageResource, PatchResource } from '../model.ts'
+import type { DirectoryResource, LineResource, PackageResource, PatchResource } from '../model.ts'
 
 export type ScriptResource =
   | PackageResource
@@ -22,10 +24,14 @@ export type ScriptResource =
   | CommandResource
   | RebootResource
   | LineResource
+  | DirectoryResource
 
 export function scriptOf(resource: ScriptResource, { bundle, policy }: RenderedPolicy): string {
   return `${prelude}\n${bodyOf(resource, bundle, policy.name)}`
 }
+
+/** `act` alone: makes the place of a file that another program writes. */
+export const placeScript = (path: string): string => `${prelude}\n${placeShell(path)}`
 
 function bodyOf(resource: ScriptResource, bundle: string, policy: string): string {
   switch (resource.kind) {
@@ -41,6 +47,8 @@ function bodyOf(resource: ScriptResource, bundle: string, policy: string): strin
       return commandShell(resource)
     case 'line':
       return lineShell(resource)
+    case 'directory':
+      return directoryShell(resource)
     case 'reboot':
       return resource.when === 'once' ? rebootOnceShell(policy) : rebootNeededShell
     default:
@@ -48,13 +56,18 @@ function bodyOf(resource: ScriptResource, bundle: string, policy: string): strin
   }
 }
 
+/** Guards are asked once: before an act that was decided on they are not asked again. */
 function commandShell({ run, unless, onlyIf }: CommandResource): string {
-  return [
+  const guards = [
     ...(onlyIf === undefined ? [] : [`quiet sh -c ${shellWord(onlyIf)} || skipped 'onlyIf does not hold'`]),
     ...(unless === undefined ? [] : [`quiet sh -c ${shellWord(unless)} && kept`]),
-    ...(onlyIf === undefined && unless === undefined
-      ? [`[ "$mode" = apply ] || skipped 'without unless or onlyIf it cannot be observed'`]
-      : [`drift ${shellWord(unless === undefined ? 'onlyIf holds' : 'unless does not hold')}`]),
+  ]
+  const why = unless !== undefined ? 'unless does not hold' : onlyIf !== undefined ? 'onlyIf holds' : 'it has no guard'
+  return [
+    ...(guards.length > 0
+      ? ['if [ "$mode" != act ]; then', ...guards, 'fi']
+      : [`[ "$mode" = observe ] && skipped 'without unless or onlyIf it cannot be observed'`]),
+    `drift ${shellWord(why)}`,
     `logged sh -c ${shellWord(run)} && repaired`,
     `failed "exit code $code"`,
     '',
@@ -128,7 +141,7 @@ kept() { exit 97; }
 repaired() { exit 0; }
 failed() { printf 'failed: %s\\n' "$*"; exit 1; }
 skipped() { printf 'skipped: %s\\n' "$*"; exit 97; }
-drift() { [ "$mode" = apply ] && return 0; printf 'seen: %s\\n' "$*"; exit 0; }
+drift() { case $mode in apply | act) return 0 ;; esac; printf 'seen: %s\\n' "$*"; exit 0; }
 quiet() { "$@" >/dev/null 2>&1 </dev/null; }
 # Through a file: a daemon that the command leaves behind must not hold the agent's pipe open, and the end is what tells.
 logged() {

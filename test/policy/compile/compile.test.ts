@@ -12,33 +12,19 @@ const line = (parts: Partial<LineResource>): LineResource => ({
 })
 
 describe('the compilers', () => {
-  it('are there for their engines and pretend, and not for a word that is only known', () => {
-    for (const engine of ['cfengine', 'ansible', 'pretend']) expect(compilerFor(engine)?.engine).toBe(engine)
-    expect(compilerFor('puppet')).toBeUndefined()
+  it('are there for every engine of the language and pretend, and for no other word', () => {
+    for (const engine of ['cfengine', 'ansible', 'puppet', 'pretend']) expect(compilerFor(engine)?.engine).toBe(engine)
     expect(compilerFor('constructor')).toBeUndefined()
   })
 
   it('are best first for a policy that leaves it open, and the pretend engine is never offered to one', () => {
-    expect(enginesOf('auto')).toEqual(['cfengine', 'ansible'])
+    expect(enginesOf('auto')).toEqual(['cfengine', 'ansible', 'puppet'])
     expect(enginesOf('ansible')).toEqual(['ansible'])
-    expect(enginesOf('puppet')).toEqual([])
+    expect(enginesOf('puppet')).toEqual(['puppet'])
   })
 })
 
 describe('a check', () => {
-  it.each(['puppet'] as const)('says clearly that %s has no compiler yet', (engine) => {
-    expect(unsupportedBy(policyOf({ engine }))).toEqual([
-      {
-        file: 'policy.yaml',
-        line: 1,
-        column: 1,
-        code: 'COMPILE_ENGINE_UNSUPPORTED',
-        message: `This version has no compiler for ${engine} yet.`,
-        next: 'Write engine: cfengine, or leave it out.',
-      },
-    ])
-  })
-
   it.each<[string, Resource]>([
     ['a path with a variable of CFEngine', line({ path: '/a/$(sys.host)' })],
     ['a line of two lines', line({ line: 'a\nb' })],
@@ -59,7 +45,7 @@ describe('a check', () => {
   it('tells what one engine cannot say where the policy leaves it open, and which can', () => {
     const resources = [line({ path: '/a/$(sys.host)' }), line({ id: '1:line:/b', line: 'a\nb' })]
     expect(unsupportedBy(policyOf({ resources })).map(({ message, next }) => [message.slice(0, 10), next])).toEqual([
-      ['0:line:/a:', 'Write it without that, or name an engine that can: ansible.'],
+      ['0:line:/a:', 'Write it without that, or name an engine that can: ansible, puppet.'],
       ['1:line:/b:', 'Write it without that.'],
     ])
     expect(unsupportedBy(policyOf({ resources, engine: 'ansible' }))).toHaveLength(1)

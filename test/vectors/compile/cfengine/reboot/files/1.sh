@@ -6,7 +6,7 @@ kept() { exit 97; }
 repaired() { exit 0; }
 failed() { printf 'failed: %s\n' "$*"; exit 1; }
 skipped() { printf 'skipped: %s\n' "$*"; exit 97; }
-drift() { [ "$mode" = apply ] && return 0; printf 'seen: %s\n' "$*"; exit 0; }
+drift() { case $mode in apply | act) return 0 ;; esac; printf 'seen: %s\n' "$*"; exit 0; }
 quiet() { "$@" >/dev/null 2>&1 </dev/null; }
 # Through a file: a daemon that the command leaves behind must not hold the agent's pipe open, and the end is what tells.
 logged() {

@@ -1,0 +1,8 @@
+$files = '/bundles/sample/1/compiled/puppet/files'
+Exec { timeout => 0, logoutput => false }
+File { backup => false, show_diff => false }
+
+exec { '0:patch':
+  command => ['/bin/sh', "${files}/run.sh", '0', 'act'],
+  unless => [['/bin/sh', "${files}/run.sh", '0', 'look']],
+}
