@@ -1,6 +1,7 @@
 /** `doctor`: named checks of one member, each with what was seen and, where it fails, what to do. */
 import { statfs } from 'node:fs/promises'
 import { day, toTimestamp, type Instant } from '#base/time.ts'
+import type { Engine } from '#engines/engine.ts'
 import { realTime } from './clock.ts'
 import { enginesOf } from './engine-set.ts'
 import type { Session } from './session.ts'
@@ -169,15 +170,21 @@ function neighbours(session: Session): Diagnosis {
 async function engine(session: Session): Promise<Diagnosis> {
   if (session.member.protocol.self.membership.role === 'origin')
     return { name: 'engine', result: 'pass', text: 'the origin applies nothing' }
-  for (const candidate of enginesOf(session.config)) {
-    const version = await candidate.version()
-    if (version !== undefined) return { name: 'engine', result: 'pass', text: `${candidate.name} ${version}` }
-  }
+  return engineCheck(enginesOf(session.config))
+}
+
+/** Each tool that is here, since a policy may name any of them. */
+export async function engineCheck(engines: readonly Engine[]): Promise<Diagnosis> {
+  const found = await Promise.all(
+    engines.map(async (candidate) => ({ name: candidate.name, version: await candidate.version() })),
+  )
+  const installed = found.flatMap(({ name, version }) => (version === undefined ? [] : [`${name} ${version}`]))
+  if (installed.length > 0) return { name: 'engine', result: 'pass', text: installed.join(', ') }
   return {
     name: 'engine',
     result: 'warn',
     text: 'no configuration-management tool is installed: bundles are prepared, not applied.',
-    next: 'Install one: apt-get install cfengine3, or ansible-core.',
+    next: 'Install one: apt-get install cfengine3, ansible-core or puppet-agent.',
   }
 }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { after, day } from '#base/time.ts'
-import { rootCheck } from '#node/doctor.ts'
+import { PretendEngine } from '#engines/pretend.ts'
+import { PuppetEngine } from '#engines/puppet.ts'
+import { engineCheck, rootCheck } from '#node/doctor.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
 import { fleet, now } from '../support/fleet.ts'
 
@@ -27,5 +29,18 @@ describe('doctor looks at the signed root', () => {
 
   it('and says nothing against a newcomer that has none yet', () => {
     expect(rootCheck(TrustedSet.pinned(meshId).rootExpiresAt, now)).toMatchObject({ result: 'pass' })
+  })
+})
+
+describe('doctor looks for the tools that apply policies', () => {
+  it('and names each that is here with its version, and what to install where there is none', async () => {
+    const absent = new PuppetEngine(['/nowhere'])
+    const [one, other] = [new PretendEngine('/a'), new PretendEngine('/b')]
+    expect(await engineCheck([absent, one, other])).toEqual({
+      name: 'engine',
+      result: 'pass',
+      text: 'pretend scratch folder, pretend scratch folder',
+    })
+    expect(await engineCheck([absent])).toMatchObject({ result: 'warn', next: expect.stringMatching(/puppet-agent/) })
   })
 })
