@@ -79,7 +79,7 @@ describe.skipIf(!installed)('Puppet (needs puppet: apt-get install puppet-agent)
       const run = await scratch.compiled(engine, [
         { kind: 'command', run: `echo $$ >'${at('pid')}'; sleep 60; sleep 60` },
       ])
-      await expect(engine.apply({ ...run, timeoutMs: 6000 })).rejects.toMatchObject({ code: 'ENGINE_TIMEOUT' })
+      await expect(engine.apply({ ...run, timeoutMs: 10_000 })).rejects.toMatchObject({ code: 'ENGINE_TIMEOUT' })
       expect(await gone(Number(await readFile(at('pid'), 'utf8')))).toBe(true)
       expect(await leftovers()).toEqual([])
     })
