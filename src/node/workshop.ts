@@ -13,8 +13,10 @@ import type { Home } from '#disk/home.ts'
 import { readTree, setCurrent, unpackTree, writeTree } from '#disk/tree.ts'
 import type { Engine, EngineRun } from '#engines/engine.ts'
 import { chooseEngine } from '#engines/installed.ts'
+import { checkMonitors, type CheckTime } from '#engines/monitor.ts'
 import type { Facts } from '#facts/inventory.ts'
 import { resourceListFile } from '#policy/compile/resource-list.ts'
+import type { MonitorResult } from '#facts/monitor.ts'
 import type { Policy } from '#policy/model.ts'
 import { policyFiles } from './check.ts'
 
@@ -48,6 +50,12 @@ export class Workshop {
 
   apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
     return this.#working(name, () => this.#apply(name, version, signal))
+  }
+
+  /** All monitors of a prepared bundle once, now. Negative `BUNDLE_UNPREPARED`, `BUNDLE_NOT_UNDERSTOOD` where it cannot be read. */
+  async checkMonitors(name: string, version: number, at: CheckTime): Promise<MonitorResult[]> {
+    const { monitors } = await readPolicy(this.#init.home.bundle(name, version))
+    return checkMonitors(monitors, at)
   }
 
   async #working<T>(name: string, work: () => Promise<T>): Promise<T> {

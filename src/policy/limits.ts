@@ -8,6 +8,8 @@ export const policyBytesMax = 1_048_576
 export const resourcesMax = 2000
 export const windowsMax = 32
 export const monitorsMax = 64
+/** Fails or passes in a row that a monitor may ask for. */
+export const monitorRunsMax = 100
 export const sitesMax = 256
 /** Labels or facts in one select. */
 export const selectEntriesMax = 64
@@ -28,3 +30,7 @@ export const factTextPattern = /^[\x20-\x7e]{1,128}$/
 export const parameterPattern = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 /** Names that templates use for themselves, so no parameter may have them. */
 export const reservedParameters = ['parameters', 'facts', 'bundle', 'labels']
+/** What must be free of a file system: `10 %`, `2 GiB`. */
+export const diskFreePattern = /^(\d{1,9}(?:\.\d{1,3})?) *(%|KiB|MiB|GiB|TiB)$/
+/** A name or address, in brackets where it holds colons, and a port. */
+export const hostPortPattern = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/

@@ -127,11 +127,35 @@ export interface RebootResource extends Common {
   readonly when: 'needed' | 'once'
 }
 
+/** A check that runs again and again once its policy is applied. */
 export interface Monitor {
+  /** Unique in its policy. */
   readonly name: string
-  readonly command: string
   readonly everyMs: number
+  /** One run of the check is ended after this long. */
+  readonly timeoutMs: number
+  /** So many fails in a row make it failing, so many passes in a row make it well again. */
+  readonly fails: number
+  readonly passes: number
+  /** Failing, it has its policy applied again. */
+  readonly react?: 'apply'
+  readonly check: MonitorCheck
 }
+
+export type MonitorCheck =
+  | { readonly type: 'command'; readonly run: string }
+  /** At least so much of the file system at `path` is free. */
+  | { readonly type: 'disk'; readonly path: string; readonly free: DiskFree }
+  /** The load average of five minutes is at most this. */
+  | { readonly type: 'load'; readonly max: number }
+  | { readonly type: 'service'; readonly name: string }
+  /** Something takes a TCP connection there. */
+  | { readonly type: 'port'; readonly host: string; readonly port: number }
+  | { readonly type: 'file'; readonly path: string; readonly youngerThanMs: number }
+
+export type DiskFree =
+  | { readonly type: 'percent'; readonly least: number }
+  | { readonly type: 'bytes'; readonly least: number }
 
 export interface Raw {
   readonly engine: Exclude<EngineChoice, 'auto'>

@@ -7,7 +7,8 @@ import { byPosition } from './problem.ts'
 import { exceptMax, reservedParameters, selectEntriesMax, windowMsMax, windowMsMin, windowsMax } from './limits.ts'
 import { readDocument } from './document.ts'
 import { problem, problemsOf, spell } from './issue.ts'
-import { filledStringsOf, resourceOf } from './resource.ts'
+import { monitorsOf } from './monitor.ts'
+import { filledStringsOf, resourceOf, type Report } from './resource.ts'
 import { templateBytesMax } from './template.ts'
 import { templateFaults } from './template-check.ts'
 import { openingFaults } from './opening.ts'
@@ -16,7 +17,7 @@ import { soundParts } from './sound-parts.ts'
 import type { Path, PolicyDocument } from './document.ts'
 import type { PolicyText, WindowText } from './schema.ts'
 import type { PolicyCode, Problem } from './problem.ts'
-import type { Monitor, Policy, Resource, Select, Window } from './model.ts'
+import type { Policy, Resource, Select, Window } from './model.ts'
 
 /** The policy folder as the parser may see it: regular files only, by their path in the folder. */
 export interface PolicyFiles {
@@ -80,7 +81,7 @@ class Reading {
           }),
       parameters,
       resources: resources.filter((resource) => resource !== undefined),
-      monitors: (text.monitor ?? []).flatMap((monitor, index) => this.#monitorOf(monitor, index)),
+      monitors: monitorsOf(text.monitor ?? [], (index) => this.#reportAt(['monitor', index])),
       engine: raw?.engine ?? text.engine ?? 'auto',
       ...(raw === undefined ? {} : { raw }),
     }
@@ -213,17 +214,6 @@ class Reading {
     return windows
   }
 
-  #monitorOf(text: NonNullable<PolicyText['monitor']>[number] | undefined, index: number): Monitor[] {
-    if (!text) return []
-    return [
-      {
-        name: text.name,
-        command: text.command,
-        everyMs: this.#durationOf(text.every, ['monitor', index, 'every'], 10_000, 31 * dayMs),
-      },
-    ]
-  }
-
   #rawOf(text: PolicyText): Policy['raw'] {
     const { raw } = text
     if (!raw) return undefined
@@ -252,14 +242,13 @@ class Reading {
       // A resource that the schema refused stands as undefined here: it keeps its index, and its faults are told already.
       if (text === undefined) return undefined
       const at = ['resources', index]
-      return resourceOf(
-        text,
-        index,
-        (name, path) => this.#find(name, [...at, ...path]),
-        (path, code, message, next) =>
-          this.#tell([...at, ...path], code === 'POLICY_VALUE_INVALID' ? 'key' : 'value', code, message, next),
-      )
+      return resourceOf(text, index, (name, path) => this.#find(name, [...at, ...path]), this.#reportAt(at))
     })
+  }
+
+  #reportAt(at: Path): Report {
+    return (path, code, message, next) =>
+      this.#tell([...at, ...path], code === 'POLICY_VALUE_INVALID' ? 'key' : 'value', code, message, next)
   }
 
   /** Where a named file lies: below files/, else in the folder itself. Tells what is wrong with it. */

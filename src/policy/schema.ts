@@ -6,8 +6,11 @@
 import * as z from 'zod'
 
 import {
+  diskFreePattern,
   factPathPattern,
   factTextPattern,
+  hostPortPattern,
+  monitorRunsMax,
   monitorsMax,
   parameterPattern,
   resourcesMax,
@@ -23,6 +26,7 @@ const file = line('the name of a file below files/', 1024)
 const mode = text('an octal mode in quotes such as "0644"', /^[0-7]{3,4}$/)
 const account = text('the name of an account such as root', /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/)
 const time = (example: string): z.ZodString => line(`a duration such as ${example}`, 32)
+const portWants = 'a port such as 443, or host:port in quotes such as "db.example.com:5432"'
 const flag = z.boolean({ error: 'true or false' })
 
 const select = map('a map of labels, sites and facts', {
@@ -114,6 +118,43 @@ const resource = z
   )
   .meta({ minProperties: 1, maxProperties: 1 })
 
+const count = (example: number): z.ZodNumber => {
+  const wants = `a whole number from 1 to ${monitorRunsMax} such as ${example}`
+  return z.int({ error: wants }).min(1, { error: wants }).max(monitorRunsMax, { error: wants }).describe(wants)
+}
+const portNumber = z.int({ error: portWants }).min(1, { error: portWants }).max(65_535, { error: portWants })
+const loadWants = 'a number above 0 such as 4'
+
+/** One schema for each kind of check, by its key. */
+const monitorChecks = {
+  command: line('the command that must succeed'),
+  disk: map('a map such as { path: /var, free: "10 %" }', {
+    path,
+    free: text('a share or a size in quotes such as "10 %" or "2 GiB"', diskFreePattern),
+  }),
+  load: map('a map such as { max: 4 }', {
+    max: z.number({ error: loadWants }).positive({ error: loadWants }).max(100_000, { error: loadWants }),
+  }),
+  service: resourceKinds.service.shape.name,
+  port: z.union([portNumber, text(portWants, hostPortPattern)], { error: portWants }).describe(portWants),
+  file: map('a map such as { path: /var/backups/db, youngerThan: PT26H }', { path, youngerThan: time('PT26H') }),
+}
+
+const monitor = map('a monitor: name, every and a check', {
+  name: line('a short name', 64),
+  every: time('PT5M'),
+  command: monitorChecks.command.optional(),
+  disk: monitorChecks.disk.optional(),
+  load: monitorChecks.load.optional(),
+  service: monitorChecks.service.optional(),
+  port: monitorChecks.port.optional(),
+  file: monitorChecks.file.optional(),
+  timeout: time('30s').optional(),
+  fails: count(3).optional(),
+  passes: count(2).optional(),
+  react: word('apply').optional(),
+}).meta({ oneOf: Object.keys(monitorChecks).map((check) => ({ required: [check] })) })
+
 export const policySchema = map('a map that begins with policy: NAME', {
   policy: text('a name of at most 64 lower-case letters, digits and ._-', /^[a-z0-9][a-z0-9._-]{0,63}$/),
   description: z.string({ error: 'a text' }).max(2000, { error: 'a text of at most 2000 characters' }).optional(),
@@ -131,15 +172,7 @@ export const policySchema = map('a map that begins with policy: NAME', {
     })
     .optional(),
   resources: list('a list of resources', resource, resourcesMax).optional(),
-  monitor: list(
-    'a list of monitors',
-    map('a monitor: name, command and every', {
-      name: line('a short name', 64),
-      command: line('the command that must succeed'),
-      every: time('PT5M'),
-    }),
-    monitorsMax,
-  ).optional(),
+  monitor: list('a list of monitors', monitor, monitorsMax).optional(),
   engine: word('auto', 'cfengine', 'ansible', 'puppet').optional(),
   raw: map('a map with an engine and an entry', {
     engine: word('cfengine', 'ansible', 'puppet'),
@@ -149,6 +182,7 @@ export const policySchema = map('a map that begins with policy: NAME', {
 
 export type PolicyText = z.output<typeof policySchema>
 export type WindowText = z.output<typeof window>
+export type MonitorText = z.output<typeof monitor>
 export type ResourceText = z.output<typeof resource>
 
 /** The JSON Schema that docs/policy.schema.json holds, for editors. */

@@ -83,6 +83,17 @@ describe('preparing and applying', () => {
     },
   )
 
+  it('runs all monitors of a prepared bundle once when asked', async () => {
+    const monitors = '[{ name: a, every: 1h, command: "true" }, { name: b, every: 1h, command: "exit 2" }]'
+    const work = workshop()
+    await work.prepare('web', 1, await packed({ ...good, 'policy.yaml': `${policy}monitor: ${monitors}\n` }))
+    expect(await work.checkMonitors('web', 1, { now: 0 })).toEqual([
+      { name: 'a', outcome: 'pass', said: '' },
+      { name: 'b', outcome: 'fail', said: 'exit code 2' },
+    ])
+    await expect(work.checkMonitors('web', 2, { now: 0 })).rejects.toMatchObject({ code: 'BUNDLE_UNPREPARED' })
+  })
+
   it('without an engine the folder is prepared, and the apply is blocked', async () => {
     const outcome = await workshop([]).prepare('web', 1, await packed(good))
     expect(outcome).toEqual({ type: 'engine-missing', reason: 'no engine: auto is not installed here' })

@@ -54,7 +54,16 @@ describe('the sample policy', () => {
         { kind: 'directory', id: '7:directory:/srv/app', path: '/srv/app', owner: 'app', mode: '0750' },
         { kind: 'reboot', id: '8:reboot:needed', when: 'needed' },
       ],
-      monitors: [{ name: 'web answers', command: 'curl -fsS localhost', everyMs: 300_000 }],
+      monitors: [
+        {
+          name: 'web answers',
+          everyMs: 300_000,
+          timeoutMs: 30_000,
+          fails: 3,
+          passes: 2,
+          check: { type: 'command', run: 'curl -fsS localhost' },
+        },
+      ],
       engine: 'auto',
     })
   })
