@@ -6,10 +6,14 @@ import { assert } from '#base/assert.ts'
 import type { Digest } from '#base/digest.ts'
 import { sha256 } from '#base/digest.ts'
 import type { Random } from '#base/random.ts'
+import type { Instant } from '#base/time.ts'
 import type { ContentRef } from '#content/content-ref.ts'
+import type { Finding } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
+import type { MonitorOutcome } from '#facts/monitor.ts'
 import type { Member, MemberEffect, MemberInput } from '#member/member.ts'
 import type { JournalEntry } from '#agent/journal.ts'
+import type { Watch } from '#agent/watch.ts'
 import type { Address, LinkEvents, Verdict } from '#protocol/link.ts'
 import { sealReport } from '#trust/seal.ts'
 import type { SigningKey } from '#trust/keys.ts'
@@ -61,6 +65,15 @@ export class Device {
   behaviour: 'honest' | 'lies' | 'keeps' | 'stalls' = 'honest'
   /** Bytes of chunks it served, and of those that it got twice. */
   servedBytes = 0
+
+  /** What the policy of every bundle wants to be watched. */
+  watch: Watch | undefined
+  /** What a look finds, until the bundle is applied again. */
+  differing: readonly Finding[] = []
+  /** What a check of this name finds. */
+  checks: (monitor: string) => MonitorOutcome = () => 'pass'
+  /** When it looked for drift. */
+  readonly looks: Instant[] = []
 
   constructor(init: DeviceInit, network: Network, member: Member) {
     this.init = init
@@ -196,14 +209,37 @@ export class Device {
       case 'prepare': {
         const { name, version } = effect
         return this.#answer(
-          { type: 'prepared', name, version, outcome: { type: 'prepared', engine: 'pretend' } },
+          {
+            type: 'prepared',
+            name,
+            version,
+            outcome: { type: 'prepared', engine: 'pretend', ...(this.watch && { watch: this.watch }) },
+          },
           prepareUs,
         )
       }
       case 'apply': {
         const { name, version } = effect
         this.applied.push(`${name}@${version}`)
-        return this.#answer({ type: 'applied', name, version, outcome: { type: 'results', results: [] } }, applyUs)
+        const mended = this.differing.filter((finding) => finding.bundle === name)
+        this.differing = this.differing.filter((finding) => finding.bundle !== name)
+        const results = mended.map(({ resource }) => ({ id: resource, kind: 'file', outcome: 'repaired' as const }))
+        return this.#answer({ type: 'applied', name, version, outcome: { type: 'results', results } }, applyUs)
+      }
+      case 'observe': {
+        const { name, version } = effect
+        this.looks.push(this.init.world.now)
+        const findings = this.differing.filter((finding) => finding.bundle === name)
+        return this.#answer({ type: 'observed', name, version, outcome: { type: 'findings', findings } }, applyUs)
+      }
+      case 'check': {
+        const { name, version, monitor } = effect
+        return this.#answer({
+          type: 'checked',
+          name,
+          version,
+          result: { name: monitor, outcome: this.checks(monitor), said: '' },
+        })
       }
       case 'journal':
         this.journal.push(effect.entry)

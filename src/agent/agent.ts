@@ -8,58 +8,35 @@ import { unreachable } from '#base/assert.ts'
 import type { Digest } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
 import { earliest, type Instant } from '#base/time.ts'
-import type { ContentRef } from '#content/content-ref.ts'
 import { parseManifest } from '#content/manifest.ts'
-import type { Finding } from '#facts/finding.ts'
+import type { Finding, Repair } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
-import type { BundleState, ResourceResult } from '#facts/report.ts'
+import type { MonitorReport } from '#facts/monitor.ts'
+import type { BundleState } from '#facts/report.ts'
 import { selects, type Device } from '#policy/select.ts'
 import { assignmentOf, mayConcernSite, type Assignment, type SignedBundle } from './assignment.ts'
-import type { Journal } from './journal.ts'
+import type { AgentEffect } from './effect.ts'
 import { HeldBundle, type BundleStatus } from './held-bundle.ts'
+import type { AgentInput, ApplyOutcome, PrepareOutcome } from './input.ts'
+import type { Journal } from './journal.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
+import type { LookStatus } from './looked-bundle.ts'
 import { priorityOf } from './priority.ts'
-import { Reporting, type ReportingEffect } from './reporting.ts'
-
-export type AgentInput =
-  | { readonly type: 'release'; readonly release: number; readonly bundles: readonly SignedBundle[] }
-  | { readonly type: 'complete'; readonly content: Digest }
-  /** Whether neighbours rely on us for what is meant for them. */
-  | { readonly type: 'carry'; readonly carries: boolean }
-  /** The bytes of a complete manifest. */
-  | { readonly type: 'manifest'; readonly content: Digest; readonly bytes: Uint8Array | undefined }
-  | { readonly type: 'prepared'; readonly name: string; readonly version: number; readonly outcome: PrepareOutcome }
-  | { readonly type: 'applied'; readonly name: string; readonly version: number; readonly outcome: ApplyOutcome }
-  | { readonly type: 'facts'; readonly facts: Facts }
-  /** Somebody at the machine asks to apply everything prepared now, in its window or not. */
-  | { readonly type: 'apply-now' }
-  | { readonly type: 'findings'; readonly findings: readonly Finding[] }
-  | { readonly type: 'wake' }
-
-export type PrepareOutcome =
-  | { readonly type: 'prepared'; readonly engine: string }
-  | { readonly type: 'engine-missing'; readonly reason: string }
-  | { readonly type: 'failed'; readonly reason: string }
-
-export type ApplyOutcome =
-  | { readonly type: 'results'; readonly results: readonly ResourceResult[] }
-  /** `unprepared`: the prepared folder is gone or damaged, so it is prepared again. */
-  | { readonly type: 'failed'; readonly reason: string; readonly unprepared?: boolean }
-
-export type AgentEffect =
-  | { readonly type: 'want'; readonly ref: ContentRef; readonly priority: number }
-  | { readonly type: 'unwant'; readonly content: Digest }
-  /** → `manifest` */
-  | { readonly type: 'read-manifest'; readonly content: Digest }
-  /** → `prepared` */
-  | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
-  /** → `applied`; what runs when the window closes finishes its resource. */
-  | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
-  | ReportingEffect
+import { Reporting, type Content } from './reporting.ts'
+import { Watching } from './watching.ts'
 
 export interface AgentInit {
   readonly device: Omit<Device, 'facts'>
   readonly journal: Journal
+  /** Of this device alone: it spreads what a fleet would do at once. */
+  readonly seed: string
+}
+
+export interface Watched {
+  readonly looks: readonly LookStatus[]
+  readonly drift: readonly Finding[]
+  readonly repaired: readonly Repair[]
+  readonly monitors: readonly MonitorReport[]
 }
 
 /** That something is being fetched can wait: its end is told anyway, and on a thin line the reports of a site would hold up what they tell of. */
@@ -73,11 +50,15 @@ export class Agent {
   #carries = false
   #busy: string | undefined
   readonly #reporting: Reporting
+  readonly #watching: Watching
+  /** Nothing is done but to look for drift. */
+  #isAlone = false
 
-  constructor({ device, journal }: AgentInit) {
+  constructor({ device, journal, seed }: AgentInit) {
     this.#device = device
     this.#journal = journal
     this.#reporting = new Reporting(journal)
+    this.#watching = new Watching(journal, seed)
   }
 
   handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -110,8 +91,16 @@ export class Agent {
       case 'apply-now':
         for (const held of this.#held.values()) held.force()
         break
-      case 'findings':
-        this.#reporting.setFindings(input.findings, now)
+      case 'look':
+        this.#isAlone ||= input.alone === true
+        this.#watching.handle(input, now, out)
+        break
+      case 'observed':
+        if (this.#busy === input.name) this.#busy = undefined
+        this.#watching.handle(input, now, out)
+        break
+      case 'checked':
+        this.#watching.handle(input, now, out)
         break
       case 'wake':
         break
@@ -122,8 +111,9 @@ export class Agent {
   }
 
   nextWake(): Instant | undefined {
-    let next = this.#reporting.nextWake()
-    for (const held of this.#held.values()) next = earliest(next, held.nextWake(this.#busy === undefined))
+    const isFree = this.#busy === undefined
+    let next = earliest(this.#reporting.nextWake(), this.#watching.nextWake(isFree))
+    for (const held of this.#held.values()) next = earliest(next, held.nextWake(isFree))
     return next
   }
 
@@ -154,8 +144,15 @@ export class Agent {
     return holders.length > 0 && holders.every((held) => held.purpose === 'hold')
   }
 
-  get findings(): readonly Finding[] {
-    return this.#reporting.findings
+  /** What is known of applied bundles: drift, what was mended, monitors. */
+  watched(now: Instant): Watched {
+    const names = this.#applicable().map((held) => held.assignment.name)
+    return {
+      looks: this.#watching.looks(),
+      drift: this.#watching.findings(names),
+      repaired: this.#watching.repaired(names, now),
+      monitors: this.#watching.monitors(),
+    }
   }
 
   get facts(): Facts | undefined {
@@ -255,6 +252,7 @@ export class Agent {
     held.reason = outcome.type === 'prepared' ? undefined : outcome.reason
     held.engine = outcome.type === 'prepared' ? outcome.engine : undefined
     if (outcome.type === 'prepared') {
+      this.#watching.prepared(name, version, outcome.watch, out)
       held.retryAt = undefined
       this.#move(held, 'prepare-ok', now, out)
     } else {
@@ -285,6 +283,7 @@ export class Agent {
     held.results = outcome.type === 'results' ? outcome.results : held.results
     held.reason = outcome.type === 'failed' ? outcome.reason : failed.map((result) => result.id).join(', ') || undefined
     if (outcome.type === 'failed' && outcome.unprepared) held.prepared = false
+    if (outcome.type === 'results') this.#watching.applied({ name, version, appliedAt: now }, outcome.results, now, out)
     if (isOk) held.succeeded()
     else held.retryLater(now)
     this.#move(held, isOk ? 'apply-ok' : 'apply-failed', now, out)
@@ -292,6 +291,7 @@ export class Agent {
 
   /** Does whatever is due: fetch, prepare, apply, report. */
   #proceed(now: Instant, out: (effect: AgentEffect) => void): void {
+    if (this.#isAlone) return this.#watch(now, out)
     for (const held of this.#held.values()) {
       held.look(now)
       if (held.takeReread(now)) out({ type: 'read-manifest', content: held.assignment.manifest.digest })
@@ -302,8 +302,33 @@ export class Agent {
         out({ type: 'want', ref: held.assignment.manifest, priority: priorityOf(held.window, undefined) })
       }
     }
-    for (const held of this.#applicable()) this.#work(held, now, out)
-    this.#reporting.proceed(now, () => this.#applicable().map((held) => held.report()), out)
+    for (const held of this.#applicable()) {
+      held.mending = this.#watching.mendingOf(held.assignment.name, now)
+      this.#work(held, now, out)
+    }
+    this.#watch(now, out)
+    this.#reporting.proceed(now, () => this.#content(now), out)
+  }
+
+  /** What was applied is looked at once nothing else wants the engine. */
+  #watch(now: Instant, out: (effect: AgentEffect) => void): void {
+    const applied = this.#applicable().flatMap(({ assignment: { name, version }, state, appliedAt }) =>
+      state === 'applied' || state === 'applying' ? [{ name, version, state, appliedAt }] : [],
+    )
+    this.#watching.assign(applied, now)
+    const isFree = this.#busy === undefined
+    this.#busy = this.#watching.begin(now, { isFree, isAlone: this.#isAlone }, out) ?? this.#busy
+    if (this.#watching.takeNews()) this.#reporting.soon(now)
+  }
+
+  #content(now: Instant): Content {
+    const { drift, repaired, monitors } = this.watched(now)
+    return {
+      bundles: this.#applicable().map((held) => held.report()),
+      drift,
+      ...(repaired.length > 0 && { repaired }),
+      ...(monitors.length > 0 && { monitors }),
+    }
   }
 
   #work(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -318,6 +343,7 @@ export class Agent {
     if (held.mayApply) {
       held.forced = false
       this.#busy = name
+      this.#watching.applying(name, now, out)
       this.#move(held, 'apply-started', now, out)
       const closes = held.window.open ? held.window.closes : undefined
       out({ type: 'apply', name, version, ...(closes !== undefined && { closes }) })

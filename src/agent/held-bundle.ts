@@ -10,6 +10,7 @@ import { windowState } from '#policy/window.ts'
 import type { Assignment } from './assignment.ts'
 import type { BundleEntry } from './journal.ts'
 import { followingState, type LifecycleEvent } from './lifecycle.ts'
+import type { Mending } from './watching.ts'
 
 /** A bundle as status shows it. */
 export interface BundleStatus {
@@ -27,6 +28,7 @@ export interface BundleStatus {
 const retryMs = 60_000
 const retryMsMax = 3_600_000
 
+const waiting = 'it differs, and is applied again when its window opens'
 const unread = 'its manifest could not be read'
 
 export class HeldBundle {
@@ -48,6 +50,8 @@ export class HeldBundle {
   fetchAt: Instant | undefined
   /** To be applied now, in its window or not. */
   forced = false
+  /** Applied, it is to be applied again for what was found since. */
+  mending: Mending | undefined
   window: WindowState = { open: false }
   /** When the window has to be looked at again. */
   windowUntil: Instant | undefined
@@ -135,9 +139,16 @@ export class HeldBundle {
     this.forced = this.purpose === 'apply' && this.prepared && canBe
   }
 
+  /** What it waits for where what differs is to be repaired, and its window is closed. */
+  get #waiting(): string | undefined {
+    return this.state === 'applied' && this.mending === 'in-window' && !this.window.open ? waiting : undefined
+  }
+
   /** Whether it may be applied now: prepared, and its window open or somebody at the machine asked. */
   get mayApply(): boolean {
     if (this.forced && this.prepared) return true
+    if (this.state === 'applied' && this.prepared && this.mending !== undefined)
+      return this.mending === 'any-time' || this.window.open
     const isReady =
       this.state === 'prepared' || (this.state === 'failed' && this.prepared && this.retryAt === undefined)
     return isReady && this.window.open
@@ -162,13 +173,15 @@ export class HeldBundle {
 
   status(): BundleStatus {
     const { name, version } = this.assignment
-    const { state, prepared, reason, window } = this
+    const { state, prepared, window } = this
+    const reason = this.reason ?? this.#waiting
     return { name, version, state, prepared, reason, windowOpens: window.opens, windowCloses: window.closes }
   }
 
   report(): BundleReport {
     const { name, version } = this.assignment
-    const { state, results, reason, engine, appliedAt } = this
+    const { state, results, engine, appliedAt } = this
+    const reason = this.reason ?? this.#waiting
     return {
       name,
       version,
@@ -181,6 +194,8 @@ export class HeldBundle {
   }
 
   entry(now: Instant): BundleEntry {
-    return { type: 'bundle', ...this.report(), at: now, prepared: this.prepared }
+    const { reason: _, ...report } = this.report()
+    const { reason } = this
+    return { type: 'bundle', ...report, ...(reason !== undefined && { reason }), at: now, prepared: this.prepared }
   }
 }

@@ -2,9 +2,12 @@
  * The entries from which a restart goes on: what was prepared and applied, and the last report number. The newest entry of a
  * bundle is what counts. `applying` without a later entry means that the power failed during apply: it is done again.
  */
+import type { Finding, Repair } from '#facts/finding.ts'
+import type { MonitorReport } from '#facts/monitor.ts'
 import type { BundleState, ResourceResult } from '#facts/report.ts'
 import { isDigest, type Digest } from '#base/digest.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
+import type { Watch } from './watch.ts'
 
 export interface BundleEntry {
   readonly type: 'bundle'
@@ -27,11 +30,41 @@ export interface ReportEntry {
   readonly facts?: Digest
 }
 
-export type JournalEntry = BundleEntry | ReportEntry
+/** What is to be watched of a bundle once it is applied: known since it was prepared. */
+export interface WatchEntry extends Watch {
+  readonly type: 'watch'
+  readonly name: string
+  readonly version: number
+}
+
+/** What the last look at a bundle found, and what was mended since it is applied. */
+export interface DriftEntry {
+  readonly type: 'drift'
+  readonly name: string
+  readonly version: number
+  readonly lookedAt: number
+  readonly findings: readonly Finding[]
+  readonly repaired: readonly Repair[]
+}
+
+/** A monitor that came into a state, or had its policy applied. */
+export interface MonitorEntry extends MonitorReport {
+  readonly type: 'monitor'
+  readonly version: number
+  /** When it had its policy applied last, and how often since it was well for long. */
+  readonly reactedAt?: number
+  readonly reactions?: number
+}
+
+export type JournalEntry = BundleEntry | ReportEntry | WatchEntry | DriftEntry | MonitorEntry
 
 /** What the journal says, newest entries winning. Lines of a newer program that we do not know are passed over. */
 export class Journal {
   readonly bundles = new Map<string, BundleEntry>()
+  readonly watches = new Map<string, WatchEntry>()
+  readonly drifts = new Map<string, DriftEntry>()
+  /** By `monitorKey`. */
+  readonly monitors = new Map<string, MonitorEntry>()
   seq = 0
   facts: Digest | undefined
 
@@ -44,18 +77,39 @@ export class Journal {
   /** The fewest entries that say the same: what a compacted journal holds. */
   entries(): JournalEntry[] {
     const report: ReportEntry = { type: 'report', seq: this.seq, ...(this.facts && { facts: this.facts }) }
-    return [...this.bundles.values(), report]
+    const isOfItsBundle = ({ version }: { version: number }, name: string): boolean =>
+      this.bundles.get(name)?.version === version
+    return [
+      ...this.bundles.values(),
+      ...[...this.watches.values()].filter((watch) => isOfItsBundle(watch, watch.name)),
+      ...[...this.drifts.values()].filter((drift) => isOfItsBundle(drift, drift.name)),
+      ...[...this.monitors.values()].filter((monitor) => isOfItsBundle(monitor, monitor.bundle)),
+      report,
+    ]
+  }
+
+  /** An entry that is written is known from then on. */
+  keep(entry: WatchEntry | DriftEntry | MonitorEntry): void {
+    if (entry.type === 'watch') this.watches.set(entry.name, entry)
+    else if (entry.type === 'drift') this.drifts.set(entry.name, entry)
+    else this.monitors.set(monitorKey(entry.bundle, entry.name), entry)
   }
 
   #take(entry: Fields): void {
-    if (own(entry, 'type') === 'report') {
+    // The journal is our own and each line has a checksum: the shape of entries is not judged again.
+    const type = own(entry, 'type')
+    if (type === 'watch' || type === 'drift' || type === 'monitor')
+      this.keep(entry as unknown as WatchEntry | DriftEntry | MonitorEntry)
+    else if (type === 'report') {
       const facts = own(entry, 'facts')
       this.seq = Math.max(this.seq, Number(own(entry, 'seq')) || 0)
       if (isDigest(facts)) this.facts = facts
-    } else if (own(entry, 'type') === 'bundle') {
-      // The journal is our own and each line has a checksum: its shape is not judged again.
+    } else if (type === 'bundle') {
       const bundle = entry as unknown as BundleEntry
       this.bundles.set(bundle.name, bundle)
     }
   }
 }
+
+/** A bundle's name holds no line break. */
+export const monitorKey = (bundle: string, name: string): string => `${bundle}\n${name}`

@@ -6,14 +6,16 @@ import { canonicalJson } from '#base/canonical-json.ts'
 import { sha256 } from '#base/digest.ts'
 import { utf8 } from '#base/bytes.ts'
 import { after, earliest, type Instant } from '#base/time.ts'
-import type { Finding } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
-import type { BundleReport, Report } from '#facts/report.ts'
+import type { Report } from '#facts/report.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 
 export type ReportingEffect =
   | { readonly type: 'journal'; readonly entry: JournalEntry }
   | { readonly type: 'report'; readonly report: Report }
+
+/** What a report says beside who and when. */
+export type Content = Pick<Report, 'bundles' | 'drift' | 'repaired' | 'monitors'>
 
 /** States settle this long before they are reported: a start is one report, not five. */
 const settleMs = 300
@@ -21,7 +23,6 @@ const settleMs = 300
 export class Reporting {
   readonly #journal: Journal
   #facts: Facts | undefined
-  #findings: readonly Finding[] = []
   #release = 0
   #at: Instant | undefined
   /** What the last report of this run said, but for its times. */
@@ -35,20 +36,11 @@ export class Reporting {
     return this.#facts
   }
 
-  get findings(): readonly Finding[] {
-    return this.#findings
-  }
-
   setFacts(facts: Facts, now: Instant): void {
     const could = this.#isPossible
     this.#facts = facts
     this.soon(now)
     this.#becamePossible(could, now)
-  }
-
-  setFindings(findings: readonly Finding[], now: Instant): void {
-    this.#findings = findings
-    this.soon(now)
   }
 
   setRelease(release: number, now: Instant): void {
@@ -66,9 +58,9 @@ export class Reporting {
     return this.#isPossible ? this.#at : undefined
   }
 
-  /** Sends the report that is due, if one is. `bundles` in order of name. */
-  proceed(now: Instant, bundles: () => readonly BundleReport[], out: (effect: ReportingEffect) => void): void {
-    if (this.#at !== undefined && this.#at <= now && this.#isPossible) this.#report(now, bundles(), out)
+  /** Sends the report that is due, if one is. Bundles in order of name. */
+  proceed(now: Instant, content: () => Content, out: (effect: ReportingEffect) => void): void {
+    if (this.#at !== undefined && this.#at <= now && this.#isPossible) this.#report(now, content(), out)
   }
 
   /** The origin's key is in the metadata, so nothing can be sealed before the first release is here. */
@@ -80,7 +72,7 @@ export class Reporting {
     if (!could && this.#isPossible) this.#at = after(now, settleMs)
   }
 
-  #report(now: Instant, bundles: readonly BundleReport[], out: (effect: ReportingEffect) => void): void {
+  #report(now: Instant, content: Content, out: (effect: ReportingEffect) => void): void {
     this.#at = undefined
     const facts = this.#facts
     const digest = facts && sha256(utf8(canonicalJson(facts, 'lax')))
@@ -89,8 +81,8 @@ export class Reporting {
     const said = canonicalJson(
       {
         release: this.#release,
-        bundles: bundles.map((bundle) => ({ ...bundle, appliedAt: 0 })),
-        drift: this.#findings,
+        ...content,
+        bundles: content.bundles.map((bundle) => ({ ...bundle, appliedAt: 0 })),
       },
       'lax',
     )
@@ -107,8 +99,7 @@ export class Reporting {
         seq: this.#journal.seq,
         at: now,
         release: this.#release,
-        bundles,
-        drift: this.#findings,
+        ...content,
         ...(isNews && facts && { facts }),
       },
     })

@@ -1,4 +1,4 @@
-/** One drift finding: what the policy wants, what was seen instead, since when. */
+/** One drift finding: what the policy wants, what was seen instead, since when, and who did it, where that is known. */
 import { fieldsAt, own, textAt, wholeAt } from '#base/guard.ts'
 
 export interface Finding {
@@ -8,8 +8,16 @@ export interface Finding {
   readonly path?: string
   readonly wanted: string
   readonly seen: string
-  /** Milliseconds since 1970 when it was first seen like this. */
+  /** Milliseconds since 1970 when it was first seen to differ. */
   readonly since: number
+  /** Who changed it and how, as far as the machine's own history tells: `zypper install telnet, root@web-1, 2026-11-24T10:00Z`. */
+  readonly by?: string
+}
+
+/** A finding that applying the policy mended. */
+export interface Repair extends Finding {
+  /** Milliseconds since 1970. */
+  readonly repairedAt: number
 }
 
 const textLengthMax = 1024
@@ -18,6 +26,7 @@ const textLengthMax = 1024
 export function findingAt(value: unknown, path: string): Finding {
   const fields = fieldsAt(value, path)
   const file = own(fields, 'path')
+  const by = own(fields, 'by')
   return {
     bundle: textAt(own(fields, 'bundle'), `${path}.bundle`, 64),
     resource: textAt(own(fields, 'resource'), `${path}.resource`, textLengthMax),
@@ -25,5 +34,12 @@ export function findingAt(value: unknown, path: string): Finding {
     wanted: textAt(own(fields, 'wanted'), `${path}.wanted`, textLengthMax),
     seen: textAt(own(fields, 'seen'), `${path}.seen`, textLengthMax),
     since: wholeAt(own(fields, 'since'), `${path}.since`, 0),
+    ...(by === undefined ? {} : { by: textAt(by, `${path}.by`, textLengthMax) }),
   }
+}
+
+/** The same of a repair. */
+export function repairAt(value: unknown, path: string): Repair {
+  const repairedAt = wholeAt(own(fieldsAt(value, path), 'repairedAt'), `${path}.repairedAt`, 0)
+  return { ...findingAt(value, path), repairedAt }
 }

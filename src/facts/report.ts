@@ -7,9 +7,10 @@ import { assert } from '#base/assert.ts'
 import { textOf, utf8 } from '#base/bytes.ts'
 import { Refused } from '#base/errors.ts'
 import { GuardFailed, fieldsAt, listAt, oneOfAt, own, textAt, wholeAt } from '#base/guard.ts'
-import { findingAt } from './finding.ts'
+import { findingAt, repairAt } from './finding.ts'
 import { factsAt } from './inventory.ts'
-import type { Finding } from './finding.ts'
+import { monitorReportAt, monitorSaidMax, type MonitorReport } from './monitor.ts'
+import type { Finding, Repair } from './finding.ts'
 import type { Facts } from './inventory.ts'
 
 /** One resource of a policy after an apply. `id` is `<index>:<kind>:<name or path>`, such as `2:file:/etc/issue.net`. */
@@ -66,7 +67,12 @@ export interface Report {
   readonly at: number
   readonly release: number
   readonly bundles: readonly BundleReport[]
+  /** What differs now. */
   readonly drift: readonly Finding[]
+  /** What differed lately and was mended; absent where nothing was. */
+  readonly repaired?: readonly Repair[]
+  /** Absent where there are none. */
+  readonly monitors?: readonly MonitorReport[]
   /** Full once, then only when they changed. */
   readonly facts?: Facts
 }
@@ -76,15 +82,19 @@ export const reportBytesMax = 65_536
 const bundlesMax = 256
 const resultsMax = 2000
 const driftMax = 2000
+const repairedMax = 500
+const monitorsMax = 1000
 const textLengthMax = 1024
 const idLengthMax = 200
 const reasonLengthMax = 500
+const shortListMax = 100
 const nameLengthMax = 64
 
 /**
  * The bytes of a report, at most reportBytesMax. What does not fit is thinned in this order: long reasons, facts (the
- * caller sends them again while the origin has none), reasons at all, results that changed nothing, drift beyond the first
- * hundred, all results, all drift. Names, versions and states of bundles always stay.
+ * caller sends them again while the origin has none), reasons at all, results that changed nothing, drift, repairs and
+ * monitors beyond the first hundred (those that are not well come first), all results, all drift and monitors. Names,
+ * versions and states of bundles always stay.
  */
 export function encodeReport(report: Report): Uint8Array {
   const whole = limited(report)
@@ -112,11 +122,8 @@ const thinnings: readonly ((report: Report) => Report)[] = [
   (report) => withReasons(withoutFacts(report), 100),
   (report) => withReasons(withoutFacts(report), 0),
   (report) => withResults(withReasons(withoutFacts(report), 0), (result) => result.outcome !== 'kept'),
-  (report) => ({
-    ...withResults(withReasons(withoutFacts(report), 0), (result) => result.outcome !== 'kept'),
-    drift: report.drift.slice(0, 100).map(shortFinding),
-  }),
-  (report) => ({ ...bare(report), drift: report.drift.slice(0, 100).map(shortFinding) }),
+  (report) => withShortDrift(withResults(withReasons(withoutFacts(report), 0), (result) => result.outcome !== 'kept')),
+  (report) => ({ ...withShortDrift(withoutFacts(report)), bundles: bare(report).bundles }),
   bare,
 ]
 
@@ -130,8 +137,21 @@ function limited(report: Report): Report {
     ...(isReadable(report.facts) ? report : withoutFacts(report)),
     bundles,
     drift: report.drift.slice(0, driftMax).map((finding) => cutFinding(finding, textLengthMax)),
+    ...(report.repaired && {
+      repaired: report.repaired.slice(0, repairedMax).map((repair) => cutFinding(repair, textLengthMax)),
+    }),
+    ...(report.monitors && {
+      monitors: badFirst(report.monitors)
+        .slice(0, monitorsMax)
+        .map((monitor) => ({ ...monitor, said: cut(monitor.said, monitorSaidMax) })),
+    }),
   }
 }
+
+const badFirst = (monitors: readonly MonitorReport[]): MonitorReport[] => [
+  ...monitors.filter(({ state }) => state !== 'ok'),
+  ...monitors.filter(({ state }) => state === 'ok'),
+]
 
 function isReadable(facts: unknown): boolean {
   if (facts === undefined) return true
@@ -161,9 +181,20 @@ function withResults(report: Report, keep: (result: ResourceResult) => boolean):
   return { ...report, bundles: report.bundles.map((bundle) => ({ ...bundle, results: bundle.results.filter(keep) })) }
 }
 
+function withShortDrift(report: Report): Report {
+  const { drift, repaired, monitors } = report
+  return {
+    ...report,
+    drift: drift.slice(0, shortListMax).map(shortFinding),
+    ...(repaired && { repaired: repaired.slice(0, shortListMax).map(shortFinding) }),
+    ...(monitors && { monitors: monitors.slice(0, shortListMax).map((it) => ({ ...it, said: cut(it.said, 80) })) }),
+  }
+}
+
 function bare(report: Report): Report {
   const bundles = report.bundles.map((bundle) => ({ ...cutReason(bundle, 0), results: [] }))
-  return { ...withoutFacts(report), bundles, drift: [] }
+  const { repaired: _, monitors: __, ...rest } = withoutFacts(report)
+  return { ...rest, bundles, drift: [] }
 }
 
 function cutReason<T extends { readonly reason?: string }>(item: T, lengthMax: number): T {
@@ -171,17 +202,18 @@ function cutReason<T extends { readonly reason?: string }>(item: T, lengthMax: n
   return (reason === undefined || lengthMax === 0 ? rest : { ...rest, reason: cut(reason, lengthMax) }) as T
 }
 
-function shortFinding(finding: Finding): Finding {
+function shortFinding<T extends Finding>(finding: T): T {
   return cutFinding(finding, 80)
 }
 
-function cutFinding(finding: Finding, lengthMax: number): Finding {
+function cutFinding<T extends Finding>(finding: T, lengthMax: number): T {
   return {
     ...finding,
     resource: cut(finding.resource, lengthMax),
     ...(finding.path === undefined ? {} : { path: cut(finding.path, lengthMax) }),
     wanted: cut(finding.wanted, lengthMax),
     seen: cut(finding.seen, lengthMax),
+    ...(finding.by === undefined ? {} : { by: cut(finding.by, lengthMax) }),
   }
 }
 
@@ -203,6 +235,9 @@ function reportAt(value: unknown): Report {
   const fields = fieldsAt(value, 'report')
   if (own(fields, 'v') !== 1) throw new GuardFailed('report.v', '1')
   const facts = own(fields, 'facts')
+  // Devices with an older program say nothing of these.
+  const repaired = listAt(own(fields, 'repaired') ?? [], 'report.repaired', repairedMax)
+  const monitors = listAt(own(fields, 'monitors') ?? [], 'report.monitors', monitorsMax)
   return {
     v: 1,
     seq: wholeAt(own(fields, 'seq'), 'report.seq', 1),
@@ -212,6 +247,8 @@ function reportAt(value: unknown): Report {
       bundleAt(item, `bundles[${i}]`),
     ),
     drift: listAt(own(fields, 'drift'), 'report.drift', driftMax).map((item, i) => findingAt(item, `drift[${i}]`)),
+    ...(repaired.length > 0 && { repaired: repaired.map((item, i) => repairAt(item, `repaired[${i}]`)) }),
+    ...(monitors.length > 0 && { monitors: monitors.map((item, i) => monitorReportAt(item, `monitors[${i}]`)) }),
     ...(facts === undefined ? {} : { facts: factsAt(facts, 'facts') }),
   }
 }

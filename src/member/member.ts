@@ -9,7 +9,9 @@
 import type { Digest } from '#base/digest.ts'
 import { earliest, type Instant } from '#base/time.ts'
 import { encodeReport } from '#facts/report.ts'
-import { Agent, type AgentEffect, type AgentInit, type AgentInput } from '#agent/agent.ts'
+import { Agent, type AgentInit } from '#agent/agent.ts'
+import type { AgentEffect } from '#agent/effect.ts'
+import type { AgentInput } from '#agent/input.ts'
 import type { Device } from '#origin/fleet.ts'
 import { packReport, type ReportIntake } from '#origin/intake.ts'
 import type { ProtocolEffect, ProtocolNotice } from '#protocol/effect.ts'
@@ -32,7 +34,7 @@ export type MemberEffect =
 export interface MemberInit {
   readonly protocol: ProtocolInit
   /** A device has an agent; the origin has none. */
-  readonly agent?: AgentInit
+  readonly agent?: Omit<AgentInit, 'seed'>
   /** The origin has an intake. */
   readonly intake?: ReportIntake
 }
@@ -43,7 +45,16 @@ interface Waiting {
   readonly out: (effect: MemberEffect) => void
 }
 
-const agentInputs: ReadonlySet<string> = new Set(['manifest', 'prepared', 'applied', 'facts', 'apply-now', 'findings'])
+const agentInputs: ReadonlySet<string> = new Set([
+  'manifest',
+  'prepared',
+  'applied',
+  'facts',
+  'apply-now',
+  'look',
+  'observed',
+  'checked',
+])
 
 export class Member {
   readonly protocol: Protocol
@@ -53,7 +64,7 @@ export class Member {
   #isHandling = false
 
   constructor(init: MemberInit) {
-    const agent = init.agent && new Agent(init.agent)
+    const agent = init.agent && new Agent({ ...init.agent, seed: init.protocol.self.peer })
     this.agent = agent
     this.protocol = new Protocol({ ...init.protocol, ...(agent && { readiness: () => agent.readiness() }) })
     this.intake = init.intake

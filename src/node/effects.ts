@@ -19,7 +19,9 @@ import type { JournalEntry } from '#agent/journal.ts'
 import type { Device } from '#origin/fleet.ts'
 import { sealReport } from '#trust/seal.ts'
 import type { SigningKey } from '#trust/keys.ts'
-import type { ApplyOutcome, PrepareOutcome } from '#agent/agent.ts'
+import type { ApplyOutcome, PrepareOutcome } from '#agent/input.ts'
+import type { ObserveOutcome } from '#agent/looked-bundle.ts'
+import type { MonitorResult } from '#facts/monitor.ts'
 import { Patches } from './patches.ts'
 
 /** What a member keeps on disk, as the effects need it; `session.ts` puts the files behind it. */
@@ -40,10 +42,12 @@ export interface Keepers {
   }
 }
 
-/** Prepares and applies bundles. */
+/** Prepares and applies bundles, and looks at what was applied. */
 export interface Works {
   prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome>
   apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome>
+  observe(name: string, version: number, signal: AbortSignal): Promise<ObserveOutcome>
+  check(name: string, version: number, monitor: string, signal: AbortSignal): Promise<MonitorResult>
 }
 
 export interface EffectsInit {
@@ -170,6 +174,10 @@ export class Effects {
         return this.#start(this.#prepare(effect))
       case 'apply':
         return this.#start(this.#apply(effect))
+      case 'observe':
+        return this.#start(this.#observe(effect))
+      case 'check':
+        return this.#start(this.#check(effect))
       case 'log':
         return this.#init.log[effect.level](effect.event, effect.fields)
       default:
@@ -355,5 +363,17 @@ export class Effects {
     // Ended by our own stop: the journal keeps `applying`, so that the next start does it again.
     if (this.#applying.signal.aborted) return
     this.#init.feed({ type: 'applied', name, version, outcome })
+  }
+
+  async #observe({ name, version }: Extract<MemberEffect, { type: 'observe' }>): Promise<void> {
+    const { signal } = this.#applying
+    const outcome = await this.#init.works.observe(name, version, signal)
+    if (!signal.aborted) this.#init.feed({ type: 'observed', name, version, outcome })
+  }
+
+  async #check({ name, version, monitor }: Extract<MemberEffect, { type: 'check' }>): Promise<void> {
+    const { signal } = this.#applying
+    const result = await this.#init.works.check(name, version, monitor, signal)
+    if (!signal.aborted) this.#init.feed({ type: 'checked', name, version, result })
   }
 }

@@ -110,6 +110,7 @@ export class Session {
       facts: () => this.facts(),
       labels: member.protocol.self.membership.labels,
       timeoutMs: durationOf(config.engine.timeout, 'engine.timeout'),
+      now: realTime,
     })
     this.housekeeping = new Housekeeping({
       home,

@@ -5,20 +5,24 @@
 import { join } from 'node:path'
 import { GrapevineError, Negative, messageOf } from '#base/errors.ts'
 import type { Digest } from '#base/digest.ts'
-import type { ApplyOutcome, PrepareOutcome } from '#agent/agent.ts'
+import type { ApplyOutcome, PrepareOutcome } from '#agent/input.ts'
+import type { ObserveOutcome } from '#agent/looked-bundle.ts'
+import { watchOf } from '#agent/watch.ts'
 import { manifestBytesMax, parseManifest } from '#content/manifest.ts'
 import { readIfThere } from '#disk/atomic.ts'
 import type { FileStore } from '#disk/file-store.ts'
 import type { Home } from '#disk/home.ts'
 import { readTree, setCurrent, unpackTree, writeTree } from '#disk/tree.ts'
 import type { Engine, EngineRun } from '#engines/engine.ts'
-import { chooseEngine } from '#engines/installed.ts'
-import { checkMonitors, type CheckTime } from '#engines/monitor.ts'
+import { attributed } from '#engines/attribution.ts'
+import { chooseEngine, installedEngine } from '#engines/installed.ts'
+import { checkMonitor, checkMonitors } from '#engines/monitor.ts'
 import type { Facts } from '#facts/inventory.ts'
 import { resourceListFile } from '#policy/compile/resource-list.ts'
 import type { MonitorResult } from '#facts/monitor.ts'
 import type { Policy } from '#policy/model.ts'
 import { policyFiles } from './check.ts'
+import { outlineFile, outlineOf, readOutline, type Outline } from './outline.ts'
 
 export interface WorkshopInit {
   readonly home: Home
@@ -28,6 +32,8 @@ export interface WorkshopInit {
   /** Of the device's membership: `labels.*` in templates. */
   readonly labels: Readonly<Record<string, string>>
   readonly timeoutMs: number
+  /** Milliseconds since 1970. */
+  readonly now: () => number
 }
 
 export class Workshop {
@@ -52,10 +58,28 @@ export class Workshop {
     return this.#working(name, () => this.#apply(name, version, signal))
   }
 
+  /** Looks for drift, changing nothing. Never throws for what can be wrong with a bundle or this machine: that is the outcome. */
+  observe(name: string, version: number, signal: AbortSignal): Promise<ObserveOutcome> {
+    return this.#working(name, () => this.#observe(name, version, signal))
+  }
+
+  /** Makes one check of a prepared bundle. What cannot be made is `unknown`. */
+  async check(name: string, version: number, monitor: string, signal: AbortSignal): Promise<MonitorResult> {
+    try {
+      const { monitors } = await this.#outline(this.#init.home.bundle(name, version))
+      const found = monitors.find((candidate) => candidate.name === monitor)
+      if (found) return await checkMonitor(found, { now: this.#init.now(), signal })
+      return { name: monitor, outcome: 'unknown', said: 'the prepared bundle has no such monitor' }
+    } catch (error) {
+      if (!(error instanceof GrapevineError)) throw error
+      return { name: monitor, outcome: 'unknown', said: error.code }
+    }
+  }
+
   /** All monitors of a prepared bundle once, now. Negative `BUNDLE_UNPREPARED`, `BUNDLE_NOT_UNDERSTOOD` where it cannot be read. */
-  async checkMonitors(name: string, version: number, at: CheckTime): Promise<MonitorResult[]> {
-    const { monitors } = await readPolicy(this.#init.home.bundle(name, version))
-    return checkMonitors(monitors, at)
+  async checkMonitors(name: string, version: number, signal?: AbortSignal): Promise<MonitorResult[]> {
+    const { monitors } = await this.#outline(this.#init.home.bundle(name, version))
+    return checkMonitors(monitors, { now: this.#init.now(), ...(signal && { signal }) })
   }
 
   async #working<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -75,9 +99,11 @@ export class Workshop {
       const policy = await readPolicy(folder)
       const engine = await chooseEngine(policy.engine, this.#init.engines)
       if (engine) await this.#compile(policy, folder, engine)
+      const watch = watchOf(policy)
       await setCurrent(home.bundle(name), version)
       if (!engine) return { type: 'engine-missing', reason: `no engine: ${policy.engine} is not installed here` }
-      return { type: 'prepared', engine: engine.name }
+      const isWatched = watch.drift !== undefined || watch.monitors.length > 0
+      return { type: 'prepared', engine: engine.name, ...(isWatched && { watch }) }
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error) }
     }
@@ -128,11 +154,34 @@ export class Workshop {
     if (!compiler)
       throw new Negative('BUNDLE_UNPREPARED', { message: `There is no compiler for ${engine.name}.`, where: folder })
     const run = this.#run(policy, folder, engine)
-    await writeTree(run.directory, compiler.compile(rendered))
+    await writeTree(run.directory, [...compiler.compile(rendered), outlineFile(policy)])
     await engine.check(run)
   }
 
-  #run(policy: Policy, folder: string, engine: Engine): EngineRun {
+  async #observe(name: string, version: number, signal: AbortSignal): Promise<ObserveOutcome> {
+    try {
+      const folder = this.#init.home.bundle(name, version)
+      const outline = await this.#outline(folder)
+      const engine = await installedEngine(outline.engine, this.#init.engines)
+      const findings = await engine.observe({ ...this.#run(outline, folder, engine), signal }, this.#init.now())
+      // What a pretend engine looks at is not this machine.
+      return { type: 'findings', findings: engine.name === 'pretend' ? findings : await attributed(findings) }
+    } catch (error) {
+      if (!(error instanceof GrapevineError)) throw error
+      const { code, message, next } = error
+      return { type: 'failed', code, reason: message, ...(next !== undefined && { next }) }
+    }
+  }
+
+  async #outline(folder: string): Promise<Outline> {
+    for (const { name } of this.#init.engines) {
+      const outline = await readOutline(join(folder, 'compiled', name))
+      if (outline) return outline
+    }
+    return outlineOf(await readPolicy(folder))
+  }
+
+  #run(policy: Pick<Outline, 'name' | 'resources'>, folder: string, engine: Engine): EngineRun {
     return {
       directory: join(folder, 'compiled', engine.name),
       bundle: folder,

@@ -5,8 +5,9 @@
 import { canonicalJson } from '#base/canonical-json.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
 import { instant, type Instant } from '#base/time.ts'
-import type { Finding } from '#facts/finding.ts'
+import type { Finding, Repair } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
+import type { MonitorReport } from '#facts/monitor.ts'
 import type { BundleReport, Report } from '#facts/report.ts'
 import type { Membership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
@@ -28,6 +29,8 @@ export interface Device {
   readonly release: number
   readonly bundles: readonly BundleReport[]
   readonly drift: readonly Finding[]
+  readonly repaired: readonly Repair[]
+  readonly monitors: readonly MonitorReport[]
   readonly facts: Facts | undefined
   /** Number of the report that brought the facts. */
   readonly factsSeq: number
@@ -74,6 +77,8 @@ export class Fleet {
       release: report.release,
       bundles: report.bundles,
       drift: report.drift,
+      repaired: report.repaired ?? [],
+      monitors: report.monitors ?? [],
       ...facts,
     })
   }
@@ -106,6 +111,8 @@ export class Fleet {
       release: 0,
       bundles: [],
       drift: [],
+      repaired: [],
+      monitors: [],
       facts: undefined,
       factsSeq: 0,
       ...known,
@@ -138,6 +145,8 @@ function deviceOf(entry: Fields): Device | undefined {
   return {
     ...device,
     factsSeq: device.factsSeq ?? 0,
+    repaired: device.repaired ?? [],
+    monitors: device.monitors ?? [],
     token: device.token,
     lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport),
   }

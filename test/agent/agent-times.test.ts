@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { utf8 } from '#base/bytes.ts'
 import { after, day, hour, minute } from '#base/time.ts'
-import { type AgentEffect } from '#agent/agent.ts'
+import type { AgentEffect } from '#agent/effect.ts'
 import type { SignedBundle } from '#agent/assignment.ts'
 import { Journal } from '#agent/journal.ts'
 import type { Report } from '#facts/report.ts'
@@ -294,15 +294,6 @@ describe('reports', () => {
     feed({ type: 'facts', facts: { hostname: 'y' } })
     pass(1_000)
     expect(reports().map(({ facts }) => facts?.['hostname'])).toEqual(['x', undefined, 'y'])
-  })
-
-  it('tell what drifted', () => {
-    publish()
-    ready()
-    const finding = { bundle: 'web', resource: '0:file:/x', path: '/x', wanted: 'a', seen: 'b', since: start }
-    feed({ type: 'findings', findings: [finding] })
-    expect(reports(pass(1_000)).at(-1)?.drift).toEqual([finding])
-    expect(agent.findings).toEqual([finding])
   })
 })
 

@@ -51,6 +51,8 @@ function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {
     works: {
       prepare: () => Promise.resolve({ type: 'prepared', engine: 'pretend' }),
       apply: () => Promise.resolve({ type: 'results', results: [] }),
+      observe: () => Promise.resolve({ type: 'findings', findings: [] }),
+      check: () => Promise.resolve({ name: 'm', outcome: 'pass', said: '' }),
     },
     device: keyOf('device'),
     log: silentLog,

@@ -38,6 +38,7 @@ const workshop = (engines: readonly Engine[] = [new PretendEngine(join(folder, '
     facts: () => ({ hostname: 'web-01' }),
     labels: { role: 'web' },
     timeoutMs: 60_000,
+    now: () => 7,
   })
 
 /** Packs a policy as `publish` does; the digest of its manifest. */
@@ -87,11 +88,37 @@ describe('preparing and applying', () => {
     const monitors = '[{ name: a, every: 1h, command: "true" }, { name: b, every: 1h, command: "exit 2" }]'
     const work = workshop()
     await work.prepare('web', 1, await packed({ ...good, 'policy.yaml': `${policy}monitor: ${monitors}\n` }))
-    expect(await work.checkMonitors('web', 1, { now: 0 })).toEqual([
+    expect(await work.checkMonitors('web', 1)).toEqual([
       { name: 'a', outcome: 'pass', said: '' },
       { name: 'b', outcome: 'fail', said: 'exit code 2' },
     ])
-    await expect(work.checkMonitors('web', 2, { now: 0 })).rejects.toMatchObject({ code: 'BUNDLE_UNPREPARED' })
+    await expect(work.checkMonitors('web', 2)).rejects.toMatchObject({ code: 'BUNDLE_UNPREPARED' })
+  })
+
+  it('says what is to be watched, looks for drift and makes one check, without the text of the policy', async () => {
+    const work = workshop()
+    const text = `${policy}drift: { every: 30m }\nmonitor: [{ name: a, every: 1h, command: "exit 2", react: apply }]\n`
+    const watch = {
+      drift: { everyMs: 1_800_000, mode: 'report', outside: false },
+      monitors: [{ name: 'a', everyMs: 3_600_000, fails: 3, passes: 2, react: 'apply' }],
+    }
+    const digest = await packed({ ...good, 'policy.yaml': text })
+    expect(await work.prepare('web', 1, digest)).toEqual({ type: 'prepared', engine: 'pretend', watch })
+    await rm(join(home.bundle('web', 1), 'policy.yaml'), { force: true })
+    const missing = { bundle: 'web', resource: '0:file:/etc/motd', path: '/etc/motd', seen: 'missing', since: 7 }
+    expect(await work.observe('web', 1, never)).toMatchObject({ type: 'findings', findings: [missing] })
+    expect(await work.check('web', 1, 'a', never)).toEqual({ name: 'a', outcome: 'fail', said: 'exit code 2' })
+    expect(await work.check('web', 1, 'b', never)).toMatchObject({ outcome: 'unknown' })
+    expect(await work.check('web', 2, 'a', never)).toMatchObject({ outcome: 'unknown', said: 'BUNDLE_UNPREPARED' })
+  })
+
+  it('a look where the engine is gone says what to install', async () => {
+    await workshop().prepare('web', 1, await packed(good))
+    expect(await workshop([]).observe('web', 1, never)).toMatchObject({
+      type: 'failed',
+      code: 'ENGINE_MISSING',
+      next: expect.stringContaining('apt-get install cfengine3') as string,
+    })
   })
 
   it('without an engine the folder is prepared, and the apply is blocked', async () => {

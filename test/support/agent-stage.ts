@@ -3,7 +3,9 @@ import { expect } from 'vitest'
 import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { after, hour, instant, toDate, type Instant } from '#base/time.ts'
-import { Agent, type AgentEffect, type AgentInput } from '#agent/agent.ts'
+import { Agent } from '#agent/agent.ts'
+import type { AgentEffect } from '#agent/effect.ts'
+import type { AgentInput } from '#agent/input.ts'
 import type { SignedBundle } from '#agent/assignment.ts'
 import { Journal } from '#agent/journal.ts'
 import type { ContentRef } from '#content/content-ref.ts'
@@ -21,7 +23,11 @@ export const manifests = new Map<string, { bytes: Uint8Array; contents: ContentR
 export function restart(device: Partial<Omit<Device, 'facts'>> = {}, kept = journal): void {
   journal = kept
   effects = []
-  agent = new Agent({ device: { role: 'client', site: 'berlin', labels: { role: 'web' }, ...device }, journal })
+  agent = new Agent({
+    device: { role: 'client', site: 'berlin', labels: { role: 'web' }, ...device },
+    journal,
+    seed: 'device',
+  })
 }
 /** Moves the clock, also backwards. */
 export const setNow = (time: Instant): Instant => (now = time)

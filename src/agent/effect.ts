@@ -1,0 +1,18 @@
+/** Everything that an agent can ask for. Unpacking, compiling, running engines and checks are for whoever carries it out. */
+import type { Digest } from '#base/digest.ts'
+import type { Instant } from '#base/time.ts'
+import type { ContentRef } from '#content/content-ref.ts'
+import type { ReportingEffect } from './reporting.ts'
+import type { WatchingEffect } from './watching.ts'
+
+export type AgentEffect =
+  | { readonly type: 'want'; readonly ref: ContentRef; readonly priority: number }
+  | { readonly type: 'unwant'; readonly content: Digest }
+  /** → `manifest` */
+  | { readonly type: 'read-manifest'; readonly content: Digest }
+  /** → `prepared` */
+  | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
+  /** → `applied`; what runs when the window closes finishes its resource. */
+  | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
+  | ReportingEffect
+  | WatchingEffect

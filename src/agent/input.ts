@@ -1,0 +1,32 @@
+/** Everything that can happen to an agent. Who hands it in has carried out an effect, or speaks for the protocol or for a person. */
+import type { Digest } from '#base/digest.ts'
+import type { Facts } from '#facts/inventory.ts'
+import type { ResourceResult } from '#facts/report.ts'
+import type { SignedBundle } from './assignment.ts'
+import type { Watch } from './watch.ts'
+import type { WatchingInput } from './watching.ts'
+
+export type AgentInput =
+  | { readonly type: 'release'; readonly release: number; readonly bundles: readonly SignedBundle[] }
+  | { readonly type: 'complete'; readonly content: Digest }
+  /** Whether neighbours rely on us for what is meant for them. */
+  | { readonly type: 'carry'; readonly carries: boolean }
+  /** The bytes of a complete manifest. */
+  | { readonly type: 'manifest'; readonly content: Digest; readonly bytes: Uint8Array | undefined }
+  | { readonly type: 'prepared'; readonly name: string; readonly version: number; readonly outcome: PrepareOutcome }
+  | { readonly type: 'applied'; readonly name: string; readonly version: number; readonly outcome: ApplyOutcome }
+  | { readonly type: 'facts'; readonly facts: Facts }
+  /** Somebody at the machine asks to apply everything prepared now, in its window or not. */
+  | { readonly type: 'apply-now' }
+  | WatchingInput
+  | { readonly type: 'wake' }
+
+export type PrepareOutcome =
+  | { readonly type: 'prepared'; readonly engine: string; readonly watch?: Watch }
+  | { readonly type: 'engine-missing'; readonly reason: string }
+  | { readonly type: 'failed'; readonly reason: string }
+
+export type ApplyOutcome =
+  | { readonly type: 'results'; readonly results: readonly ResourceResult[] }
+  /** `unprepared`: the prepared folder is gone or damaged, so it is prepared again. */
+  | { readonly type: 'failed'; readonly reason: string; readonly unprepared?: boolean }
