@@ -142,6 +142,14 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/apply.ts'),
   },
   {
+    name: 'drift',
+    args: '[bundle]',
+    summary: 'look now whether what is applied here still is as wanted; exits 1 where something differs',
+    options: [new Option('--last', 'what the last look found, without looking again').default(false)],
+    example: 'grapevine drift web-baseline',
+    load: () => import('./commands/drift.ts'),
+  },
+  {
     name: 'fleet',
     args: '[device]',
     summary: 'at the origin: every device, its release, bundles and last report',

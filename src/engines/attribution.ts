@@ -67,8 +67,8 @@ async function readHistories(): Promise<Map<string, PackageChange>> {
 }
 
 async function readUsers(): Promise<Map<number, string>> {
-  const lines = ((await readEnd('/etc/passwd')) ?? '').split('\n').map((line) => line.split(':'))
-  return new Map(lines.map(([name = '', , uid = '']) => [Number(uid), name]))
+  const text = (await readEnd('/etc/passwd')) ?? ''
+  return new Map([...text.matchAll(/^([^:\n]+):[^:\n]*:(\d+):/gm)].map(([, name = '', uid]) => [Number(uid), name]))
 }
 
 /** The last lines of a file; undefined where it cannot be read. */

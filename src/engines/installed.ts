@@ -10,7 +10,7 @@ export async function chooseEngine(choice: EngineChoice, engines: readonly Engin
   return undefined
 }
 
-/** The packages of each engine on Debian and SUSE. */
+/** What installs each. */
 const packages: Readonly<Record<EngineChoice, string>> = {
   auto: 'cfengine3',
   cfengine: 'cfengine3',
@@ -25,6 +25,6 @@ export async function installedEngine(choice: EngineChoice, engines: readonly En
   throw new Unavailable('ENGINE_MISSING', {
     message:
       choice === 'auto' ? 'No configuration-management tool is installed here.' : `${choice} is not installed here.`,
-    next: `Install it: apt-get install ${packages[choice]}, or zypper install ${packages[choice]}.`,
+    next: `Install it: apt-get install ${packages[choice]}.`,
   })
 }

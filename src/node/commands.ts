@@ -1,6 +1,7 @@
 /** What can be asked of a member by another process or by a command on its home: names and the work behind them. */
 import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
+import { drift } from './drift.ts'
 import { publish } from './publish.ts'
 import { rollback, versions } from './rollback.ts'
 import type { Session } from './session.ts'
@@ -21,6 +22,7 @@ export type CommandName =
   | 'token-create'
   | 'token-list'
   | 'apply'
+  | 'drift'
   | 'doctor'
 
 export type Carried = (
@@ -41,6 +43,7 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   'token-create': createToken,
   'token-list': listTokens,
   apply: applyNow,
+  drift,
   doctor: diagnose,
 }
 

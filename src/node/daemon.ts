@@ -6,14 +6,13 @@ import { sha256 } from '#base/digest.ts'
 import { fromHex, utf8 } from '#base/bytes.ts'
 import { codeOf, Misconfigured } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
-import { collectFacts } from '#engines/probe.ts'
-import { readIfThere } from '#disk/atomic.ts'
 import { startMesh, type Mesh } from '#mesh/host.ts'
 import type { Address } from '#protocol/link.ts'
 import { heartbeat } from '#trust/repository.ts'
 import { Alarm, realTime } from './clock.ts'
 import { commands, isCommand } from './commands.ts'
 import { ControlServer } from './control-server.ts'
+import { findFacts } from './device-facts.ts'
 import { Session } from './session.ts'
 
 export interface DaemonInit {
@@ -79,6 +78,7 @@ export class Daemon {
       )
       session.feed({ type: 'started', addresses: mesh.addresses(), bootstrap: (bootstrap ?? []) as Address[] })
       const sweep = (): void => void sweepDisk(session).catch(fail)
+      // After `ready`: nothing waits for facts but what selects by them, and the first report.
       findFacts(session).then(sweep, fail)
       const pulses = [heartbeatOf(session), ledgerPulse(session, log), setInterval(sweep, sweepMs).unref()]
       return new Daemon({ session, mesh, alarm, control, pulses, failed })
@@ -128,16 +128,6 @@ function meshOptions(
 
 const lanTag = (meshId: string, site: string): Uint8Array =>
   (fromHex(sha256(utf8(`grapevine lan ${meshId} ${site}`))) ?? new Uint8Array()).slice(0, 16)
-
-/** Facts are found after `ready`: nothing waits for them but what selects by them, and the first report. */
-async function findFacts(session: Session): Promise<void> {
-  const readText = async (path: string): Promise<string | undefined> => {
-    const bytes = await readIfThere(path)
-    return bytes && new TextDecoder().decode(bytes)
-  }
-  const facts = await collectFacts(readText)
-  session.feed({ type: 'facts', facts: { ...facts, local: session.config.facts } })
-}
 
 /** What cannot be removed now is removed later; only our own mistakes are thrown. */
 async function sweepDisk(session: Session): Promise<void> {

@@ -87,6 +87,7 @@ export class Session {
   #addresses: readonly Address[] = []
   #lanState: () => readonly LanState[] = () => []
   #afterFeed: () => void = () => {}
+  readonly #waiting = new Map<() => boolean, () => void>()
   #exclusive: Promise<unknown> = Promise.resolve()
   #bug: (error: unknown) => void = (error) => {
     throw error
@@ -150,6 +151,21 @@ export class Session {
   feed(input: MemberInput): void {
     this.member.handle(input, realTime(), (effect) => this.effects.carryOut(effect))
     this.#afterFeed()
+    for (const isSo of this.#waiting.keys()) this.#settle(isSo)
+  }
+
+  /** Resolves as soon as this is so; it is asked after every input. */
+  until(isSo: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.set(isSo, resolve)
+      this.#settle(isSo)
+    })
+  }
+
+  #settle(isSo: () => boolean): void {
+    if (!isSo()) return
+    this.#waiting.get(isSo)?.()
+    this.#waiting.delete(isSo)
   }
 
   /** The origin has what it publishes: it fetches nothing. */
@@ -232,6 +248,7 @@ export class Session {
       outbox: (await this.outbox.list()).length,
       contents: this.store.holdings(),
       budget: budgetPlan(this.config)(realTime()),
+      now: realTime(),
     })
   }
 

@@ -1,9 +1,16 @@
 /** The state of a member as documents for the CLI, for scripts and for monitoring (docs/operate.md): built from the machine, never kept. */
 import { toTimestamp, type Instant } from '#base/time.ts'
 import type { BundleReport, BundleState } from '#facts/report.ts'
-import type { Finding } from '#facts/finding.ts'
 import type { Member } from '#member/member.ts'
 import type { Budget } from '#protocol/budget.ts'
+import {
+  findingDocument,
+  monitorDocument,
+  repairDocument,
+  type FindingDocument,
+  type MonitorDocument,
+  type RepairDocument,
+} from './finding-document.ts'
 
 interface TrafficDocument {
   readonly downBytes: number
@@ -39,6 +46,11 @@ export interface StatusDocument {
     readonly windowOpens: string | null
     readonly windowCloses: string | null
   }[]
+  /** What differs from the applied bundles, as the last looks found it. */
+  readonly drift: readonly FindingDocument[]
+  /** What differed within the last week and was mended. */
+  readonly repaired: readonly RepairDocument[]
+  readonly monitors: readonly MonitorDocument[]
   readonly contents: { readonly complete: number; readonly partial: number }
   readonly wan: TrafficDocument & {
     readonly neededBytes: number
@@ -73,7 +85,9 @@ export interface FleetDocument {
     readonly lastSeen: string
     readonly lastReport: string | null
     readonly bundles: readonly BundleReport[]
-    readonly drift: readonly Finding[]
+    readonly drift: readonly FindingDocument[]
+    readonly repaired: readonly RepairDocument[]
+    readonly monitors: readonly MonitorDocument[]
   }[]
 }
 
@@ -87,6 +101,7 @@ export interface StatusOf {
   /** What the store holds. */
   readonly contents: readonly { readonly complete: boolean }[]
   readonly budget: Budget
+  readonly now: Instant
 }
 
 const timestamp = (time: Instant | undefined): string | null => (time === undefined ? null : toTimestamp(time))
@@ -99,8 +114,10 @@ export function statusDocument({
   outbox,
   contents: held,
   budget,
+  now,
 }: StatusOf): StatusDocument {
   const { protocol, agent } = member
+  const watched = agent?.watched(now)
   const { membership, peer, set } = protocol.self
   const complete = held.filter((holding) => holding.complete).length
   const { neededBytes, ledger } = protocol
@@ -133,6 +150,9 @@ export function statusDocument({
       windowOpens: timestamp(bundle.windowOpens),
       windowCloses: timestamp(bundle.windowCloses),
     })),
+    drift: (watched?.drift ?? []).map(findingDocument),
+    repaired: (watched?.repaired ?? []).map(repairDocument),
+    monitors: (watched?.monitors ?? []).map(monitorDocument),
     contents: { complete, partial: held.length - complete },
     wan: {
       ...wan,
@@ -170,7 +190,9 @@ export function fleetDocument(member: Member): FleetDocument {
       lastSeen: toTimestamp(device.lastSeen),
       lastReport: timestamp(device.lastReport),
       bundles: device.bundles,
-      drift: device.drift,
+      drift: device.drift.map(findingDocument),
+      repaired: device.repaired.map(repairDocument),
+      monitors: device.monitors.map(monitorDocument),
     })),
   }
 }

@@ -116,9 +116,7 @@ export class Workshop {
     try {
       policy = await readPolicy(folder)
       engine = await chooseEngine(policy.engine, this.#init.engines)
-      // Another engine was installed, or removed, since it was prepared.
-      if (engine && !(await readIfThere(join(this.#run(policy, folder, engine).directory, resourceListFile))))
-        await this.#compile(policy, folder, engine)
+      if (engine && !(await isCompiled(folder, engine))) await this.#compile(policy, folder, engine)
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error), unprepared: true }
     }
@@ -163,6 +161,7 @@ export class Workshop {
       const folder = this.#init.home.bundle(name, version)
       const outline = await this.#outline(folder)
       const engine = await installedEngine(outline.engine, this.#init.engines)
+      if (!(await isCompiled(folder, engine))) await this.#compile(await readPolicy(folder), folder, engine)
       const findings = await engine.observe({ ...this.#run(outline, folder, engine), signal }, this.#init.now())
       // What a pretend engine looks at is not this machine.
       return { type: 'findings', findings: engine.name === 'pretend' ? findings : await attributed(findings) }
@@ -191,6 +190,10 @@ export class Workshop {
     }
   }
 }
+
+/** Not where another engine was installed, or removed, since it was prepared. */
+const isCompiled = async (folder: string, engine: Engine): Promise<boolean> =>
+  (await readIfThere(join(folder, 'compiled', engine.name, resourceListFile))) !== undefined
 
 async function readPolicy(folder: string): Promise<Policy> {
   const bytes = await readIfThere(join(folder, 'policy.yaml'))

@@ -13,7 +13,16 @@ function lineOf(person: Person, running = true, budget: Budget = noBudget): Stat
   stage.start()
   const { member } = stage
   if (running && person !== site.origin) member.protocol.ledger.chunk(true, 'down', sha256(utf8('content')), 7)
-  return statusDocument({ member, running, addresses: [], fleet: 'acme', outbox: 0, contents: [], budget }).wan
+  return statusDocument({
+    member,
+    running,
+    addresses: [],
+    fleet: 'acme',
+    outbox: 0,
+    contents: [],
+    budget,
+    now: instant(0),
+  }).wan
 }
 
 describe('the factor of a member', () => {

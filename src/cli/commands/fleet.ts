@@ -5,6 +5,7 @@ import { homeFolder } from '#node/config.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
 import { agoText, table } from '../print.ts'
+import { watchedText, watchedWords } from '../watched-text.ts'
 
 export const action: Action = async ({ home, output }, _options, [wanted]) => {
   const fleet = (await callHome({ home: homeFolder(home), command: 'fleet' })) as FleetDocument
@@ -25,18 +26,26 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
     device.site,
     String(device.release),
     device.lastReport === null ? 'never' : agoText(Date.parse(device.lastReport), now),
+    watchedWords(device.drift.length, device.monitors.filter(({ state }) => state === 'failing').length) || '-',
     device.bundles.map((bundle) => `${bundle.name}@${bundle.version} ${bundle.state}`).join(', '),
   ])
   const empty = 'No device has said hello yet. Make a token with `grapevine token create`, join, and run.'
-  const details = wanted === undefined ? [] : devices.flatMap(detailsOf)
+  const details =
+    wanted === undefined ? [] : devices.flatMap((device) => [...detailsOf(device), ...watchedText(device, now)])
   output.answer(
-    { ...fleet, devices },
+    { ...fleet, devices, ...sumsOf(devices) },
     rows.length === 0
       ? empty
-      : [...table(['DEVICE', 'ROLE', 'SITE', 'RELEASE', 'REPORT', 'BUNDLES'], rows), ...details],
+      : [...table(['DEVICE', 'ROLE', 'SITE', 'RELEASE', 'REPORT', 'WATCHED', 'BUNDLES'], rows), ...details],
   )
   return 0
 }
+
+/** How many devices differ, and how many have a failing monitor. */
+const sumsOf = (devices: FleetDocument['devices']): { drifting: number; failing: number } => ({
+  drifting: devices.filter(({ drift }) => drift.length > 0).length,
+  failing: devices.filter(({ monitors }) => monitors.some(({ state }) => state === 'failing')).length,
+})
 
 /** As many devices of one name are told. */
 const toldMax = 8

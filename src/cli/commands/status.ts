@@ -4,6 +4,7 @@ import { homeFolder } from '#node/config.ts'
 import type { StatusDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
 import { agoText, sizeText, table } from '../print.ts'
+import { watchedText, watchedWords } from '../watched-text.ts'
 
 export const action: Action = async ({ home, output }) => {
   const status = (await callHome({ home: homeFolder(home), command: 'status' })) as StatusDocument
@@ -12,14 +13,15 @@ export const action: Action = async ({ home, output }) => {
 }
 
 function statusText(status: StatusDocument, now: number): string[] {
-  const { role, site, name, fleet, release, peers, bundles, contents, wan, outbox, running } = status
+  const { role, site, name, fleet, release, peers, bundles, contents, wan, outbox, running, drift, monitors } = status
+  const failing = monitors.filter(({ state }) => state === 'failing').length
   const pending = bundles.filter((bundle) => bundle.state !== 'applied').length
   const health = !running
     ? 'not running: start it with `grapevine run`'
     : peers.length === 0 && role !== 'origin'
       ? 'no neighbour yet'
       : pending === 0
-        ? 'all well'
+        ? watchedWords(drift.length, failing) || 'all well'
         : `${pending} of ${bundles.length} bundles not applied yet`
   const lines = [
     `${name} is ${role} of ${fleet}, site ${site}: ${health}`,
@@ -40,6 +42,7 @@ function statusText(status: StatusDocument, now: number): string[] {
         ]),
       ),
     )
+  lines.push(...watchedText(status, now))
   if (peers.length > 0)
     lines.push(
       '',
