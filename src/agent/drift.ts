@@ -24,6 +24,7 @@ export type DriftEffect =
   /** → `observed` */
   | { readonly type: 'observe'; readonly name: string; readonly version: number }
 
+const keptMs = 86_400_000
 /** What was mended is told for a week. */
 const repairedMs = 604_800_000
 const repairedMax = 50
@@ -87,8 +88,12 @@ export class Drift {
   ): void {
     const looked = this.#looked.get(name)
     if (looked?.version !== version) return
-    this.#isNews ||= looked.observed(outcome, now)
-    this.#keep(looked.entry(), out)
+    const isNews = looked.observed(outcome, now)
+    this.#isNews ||= isNews
+    // A look that finds the same is not worth a line in the journal, but now and then one, that says how old it is.
+    const kept = this.#journal.drifts.get(name)
+    const isOld = kept?.version !== version || now - kept.lookedAt >= keptMs
+    if (isNews || (isOld && outcome.type === 'findings')) this.#keep(looked.entry(), out)
   }
 
   /** An apply of the bundle ended: what it mended is told as mended, what it found right is none any more. */

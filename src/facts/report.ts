@@ -50,7 +50,7 @@ export interface BundleReport {
   readonly name: string
   readonly version: number
   readonly state: BundleState
-  /** Why it is failed or blocked. */
+  /** Why it is failed or blocked, or what it waits for. */
   readonly reason?: string
   /** Engine that applied it. */
   readonly engine?: string

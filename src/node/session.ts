@@ -311,7 +311,11 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
     saveTrust: (bytes) => saveTrust(home.trust, bytes),
     saveAddresses: (known) => home.index.putNote('addresses', known),
     saveDevice: (device) => home.index.putNote(`device/${device.peer}`, device),
-    appendJournal: (entry: JournalEntry) => journalFile.append(entry),
+    appendJournal: async (entry: JournalEntry) => {
+      await journalFile.append(entry)
+      // Looks and monitors write for as long as a daemon runs.
+      if (journalFile.isLong) await journalFile.rewrite(journal.entries())
+    },
   }
   const ledgerBook = await LedgerBook.open({ index: home.index, store, protocol: member.protocol, now: realTime() })
   const origin = repository && { repository, history: await loadHistory(home, config.disk.versions) }

@@ -217,6 +217,31 @@ describe('what differs', () => {
   })
 })
 
+describe('the journal', () => {
+  it('gets no line of a look that found the same, but one a day', () => {
+    running(watch())
+    looking(everyMs, [finding()])
+    const written = (): number => of('journal').filter(({ entry }) => entry.type === 'drift').length
+    expect(written()).toBe(1)
+    looking(23 * hour, [finding()])
+    expect(written()).toBe(1)
+    looking(2 * hour, [finding()])
+    expect(written()).toBe(2)
+  })
+
+  it('has room for what a look finds, however much that is', () => {
+    running(watch())
+    const many = Array.from({ length: 2000 }, (_, index) => ({
+      ...finding('x'.repeat(500)),
+      resource: `${index}:file:/x`,
+    }))
+    looking(everyMs, many)
+    const [entry] = of('journal').flatMap(({ entry: it }) => (it.type === 'drift' ? [it] : []))
+    expect(JSON.stringify(entry).length).toBeLessThan(1_000_000)
+    expect(entry?.findings.length).toBeGreaterThan(300)
+  })
+})
+
 describe('repairing', () => {
   it('applies again, and reports what was seen and when it was mended', () => {
     running(watch('repair'))

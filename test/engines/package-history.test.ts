@@ -17,6 +17,20 @@ const zypper = `# 2026-03-01 08:00:00 man-2.7.6-3.3.x86_64.rpm installed ok
 2026-04-11 12:42:52|remove |nginx|1.22-1|x86_64|root@till-7|
 `
 
+/** As zypper 1.14.42 wrote it on Debian 12, which has no hand in the words of rpm. */
+const rogue = `2026-11-24 16:04:37|radd   |local|dir:/srv/rpms|
+2026-11-24 16:04:37|command|root@vm|'zypper' '--non-interactive' '--no-gpg-checks' 'install' '--allow-unsigned-rpm' 'telnet'|
+# 2026-11-24 16:04:37 telnet-1.2-1.noarch.rpm installed ok
+# Additional rpm output:
+# rpm: RPM should not be used directly install RPM packages, use Alien instead!
+# rpm: However assuming you know what you are doing...
+#${' '}
+2026-11-24 16:04:37|install|telnet|1.2-1|noarch|root@vm|local||
+2026-11-24 16:04:37|command|root@vm|'zypper' '--non-interactive' 'remove' 'telnet'|
+# 2026-11-24 16:04:38 telnet-1.2-1.noarch removed ok
+2026-11-24 16:04:38|remove |telnet|1.2-1|noarch|root@vm|
+`
+
 /** As apt 2.6 wrote it on Debian 12, the list shortened. */
 const apt = `
 Start-Date: 2026-11-24  14:02:45
@@ -52,6 +66,21 @@ describe('the last change of a package', () => {
     expect(changes.get('telnet-libs')).toMatchObject({ who: 'alice@till-7' })
     expect(changes.get('nginx')).toMatchObject({ action: 'remove', command: 'zypper remove nginx' })
     expect([...changes.keys()].sort()).toEqual(['nginx', 'openssl-3', 'telnet', 'telnet-libs'])
+  })
+
+  it('is the last of several', () => {
+    expect(lastChanges({ zypper: rogue }).get('telnet')).toEqual({
+      action: 'remove',
+      at: '2026-11-24 16:04:38',
+      until: '2026-11-24 16:04:38',
+      command: 'zypper --non-interactive remove telnet',
+      who: 'root@vm',
+    })
+    const installed = rogue.split('\n').slice(0, 8).join('\n')
+    expect(lastChanges({ zypper: installed }).get('telnet')).toMatchObject({
+      action: 'install',
+      command: 'zypper --non-interactive --no-gpg-checks install --allow-unsigned-rpm telnet',
+    })
   })
 
   it('is told by apt, whatever dpkg says of the same run', () => {

@@ -39,6 +39,40 @@ describe('a report', () => {
     expect(readReport(encodeReport(report))).toEqual(report)
   })
 
+  it('tells repairs and monitors, and who did it, and is read from a device that knows none of them', () => {
+    const finding = { bundle: 'web', resource: '0:package:telnet', wanted: 'absent', seen: '1.2', since: 4 }
+    const full: Report = {
+      ...report,
+      drift: [{ ...finding, by: 'zypper install telnet, root@web-1, 2026-11-24T10:00Z' }],
+      repaired: [{ ...finding, repairedAt: 8 }],
+      monitors: [{ bundle: 'web', name: 'answers', state: 'failing', since: 6, said: 'exit code 7' }],
+    }
+    expect(readReport(encodeReport(full))).toEqual(full)
+    expect(readReport(encodeReport(report))).not.toHaveProperty('monitors')
+    for (const wrong of [
+      { monitors: [{ bundle: 'web', name: 'answers', state: 'happy', since: 6, said: '' }] },
+      { monitors: Array.from({ length: 1001 }, () => full.monitors?.[0]) },
+      { repaired: [finding] },
+      { drift: [{ ...finding, by: 'x'.repeat(2000) }] },
+    ])
+      expect(refusal(utf8(JSON.stringify({ ...full, ...wrong }))).code).toBe('REPORT_INVALID')
+  })
+
+  it('that is too large keeps the monitors that are not well before the others', () => {
+    const monitors = Array.from({ length: 3000 }, (_, index) => ({
+      bundle: 'web',
+      name: `m${index}`,
+      state: index % 50 === 49 ? ('failing' as const) : ('ok' as const),
+      since: 1,
+      said: 'x'.repeat(500),
+    }))
+    const bytes = encodeReport({ ...report, monitors })
+    expect(bytes.byteLength).toBeLessThanOrEqual(reportBytesMax)
+    const read = readReport(bytes)
+    expect(read.monitors?.filter(({ state }) => state === 'failing')).toHaveLength(60)
+    expect(read.bundles).toHaveLength(1)
+  })
+
   it('with members of a newer version is read without them', () => {
     const newer = { ...report, mood: 'good', bundles: [{ ...bundle, colour: 'red' }] }
     expect(readReport(utf8(JSON.stringify(newer)))).toEqual(report)
