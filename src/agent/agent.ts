@@ -111,6 +111,7 @@ export class Agent {
   }
 
   nextWake(): Instant | undefined {
+    if (this.#isAlone) return undefined
     const isFree = this.#busy === undefined
     let next = earliest(this.#reporting.nextWake(), this.#watching.nextWake(isFree))
     for (const held of this.#held.values()) next = earliest(next, held.nextWake(isFree))

@@ -45,11 +45,7 @@ export class Drift {
     const names = new Set(applied.map(({ name }) => name))
     for (const name of this.#looked.keys()) if (!names.has(name)) this.#looked.delete(name)
     for (const bundle of applied) {
-      const known = this.#looked.get(bundle.name)
-      if (known?.version === bundle.version) {
-        known.isSteady = bundle.state === 'applied'
-        continue
-      }
+      if (this.#looked.get(bundle.name)?.version === bundle.version) continue
       const { name, version } = bundle
       const entry = this.#journal.drifts.get(name)
       const watch = this.#journal.watches.get(name)
@@ -127,7 +123,7 @@ export class Drift {
   /** When the next look is due, where the engine is free. */
   nextWake(): Instant | undefined {
     let next: Instant | undefined
-    for (const looked of this.#looked.values()) if (looked.isSteady) next = earliest(next, looked.lookAt)
+    for (const looked of this.#looked.values()) next = earliest(next, looked.lookAt)
     return next
   }
 

@@ -50,21 +50,18 @@ export class LookedBundle {
   #failure: Extract<ObserveOutcome, { type: 'failed' }> | undefined
   #looks = 0
   isAsked = false
-  /** Not being applied at this moment. */
-  isSteady: boolean
   /** The last look found something, and nothing was applied since. */
   isToRepair: boolean
   lookAt: Instant | undefined
 
   constructor(
-    { name, version, state, appliedAt }: AppliedBundle,
+    { name, version, appliedAt }: AppliedBundle,
     policy: Drift | undefined,
     random: Random,
     entry: DriftEntry | undefined,
   ) {
     this.name = name
     this.version = version
-    this.isSteady = state === 'applied'
     this.policy = policy
     this.#random = random
     this.#appliedAt = appliedAt
@@ -91,7 +88,7 @@ export class LookedBundle {
   }
 
   isDue(now: Instant): boolean {
-    return this.isSteady && (this.isAsked || (this.lookAt !== undefined && this.lookAt <= now))
+    return this.isAsked || (this.lookAt !== undefined && this.lookAt <= now)
   }
 
   /** Who is asked for goes first, then who waits longest. */

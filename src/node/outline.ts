@@ -22,10 +22,11 @@ export const outlineOf = ({ name, engine, resources, monitors }: Policy): Outlin
   monitors,
 })
 
-export const outlineFile = (policy: Policy): CompiledFile => ({
+/** `monitors` with their texts filled in for this device. */
+export const outlineFile = (policy: Policy, monitors: readonly Monitor[]): CompiledFile => ({
   path: fileName,
   mode: 0o600,
-  text: `${JSON.stringify(outlineOf(policy))}\n`,
+  text: `${JSON.stringify({ ...outlineOf(policy), monitors })}\n`,
 })
 
 /** Undefined where the bundle was prepared by an older program, or not at all. */

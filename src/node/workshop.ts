@@ -139,20 +139,23 @@ export class Workshop {
   async #compile(policy: Policy, folder: string, engine: Engine): Promise<void> {
     // Loaded at the first prepare: they cost more memory than the rest of the agent, and an idle member needs neither.
     const { compilerFor } = await import('#policy/compile/compile.ts')
-    const { renderPolicy } = await import('#policy/render.ts')
+    const { renderMonitors, renderPolicy } = await import('#policy/render.ts')
     const files = await policyFiles(folder, await readTree(folder))
-    const rendered = renderPolicy({
+    const input = {
       policy,
       bundle: folder,
       facts: this.#init.facts(),
       labels: this.#init.labels,
-      text: (path) => files.text(path) ?? '',
-    })
+      text: (path: string) => files.text(path) ?? '',
+    }
     const compiler = compilerFor(engine.name)
     if (!compiler)
       throw new Negative('BUNDLE_UNPREPARED', { message: `There is no compiler for ${engine.name}.`, where: folder })
     const run = this.#run(policy, folder, engine)
-    await writeTree(run.directory, [...compiler.compile(rendered), outlineFile(policy)])
+    await writeTree(run.directory, [
+      ...compiler.compile(renderPolicy(input)),
+      outlineFile(policy, renderMonitors(input)),
+    ])
     await engine.check(run)
   }
 

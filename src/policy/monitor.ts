@@ -6,6 +6,8 @@ import { parseDuration } from '#base/time.ts'
 import { unreachable } from '#base/assert.ts'
 import { diskFreePattern, hostPortPattern } from './limits.ts'
 import { devicePathFault } from './resource.ts'
+import { isTemplate } from './template.ts'
+import { templateFaults } from './template-check.ts'
 import type { Report } from './resource.ts'
 import type { MonitorText } from './schema.ts'
 import type { DiskFree, Monitor, MonitorCheck } from './model.ts'
@@ -28,12 +30,18 @@ const loopback = '127.0.0.1'
 /** An entry that the schema refused stands as undefined: it keeps its index, and its faults are told already. */
 export function monitorsOf(
   texts: readonly (MonitorText | undefined)[],
+  parameters: Readonly<Record<string, unknown>>,
   reportAt: (index: number) => Report,
 ): Monitor[] {
   const monitors = new Map<string, Monitor>()
   for (const [index, text] of texts.entries()) {
     const monitor = text && monitorOf(text, reportAt(index))
     if (!monitor) continue
+    filledCheck(monitor.check, (filled, path) => {
+      for (const { message, next } of templateFaults(filled, parameters))
+        reportAt(index)(path, 'POLICY_TEMPLATE_INVALID', message, next)
+      return filled
+    })
     if (monitors.has(monitor.name)) {
       const message = `There is a monitor called "${monitor.name}" already.`
       reportAt(index)(['name'], 'POLICY_RESOURCE_CONFLICT', message, 'Give each a name of its own.')
@@ -41,6 +49,28 @@ export function monitorsOf(
     monitors.set(monitor.name, monitor)
   }
   return [...monitors.values()]
+}
+
+/** A check with those of its texts replaced in which a device fills tags in; each is told with its place in the monitor. */
+export function filledCheck(
+  check: MonitorCheck,
+  fill: (text: string, path: readonly string[]) => string,
+): MonitorCheck {
+  const filled = (text: string, path: readonly string[]): string => (isTemplate(text) ? fill(text, path) : text)
+  switch (check.type) {
+    case 'command':
+      return { ...check, run: filled(check.run, ['command']) }
+    case 'service':
+      return { ...check, name: filled(check.name, ['service']) }
+    case 'disk':
+    case 'file':
+      return { ...check, path: filled(check.path, [check.type, 'path']) }
+    case 'load':
+    case 'port':
+      return check
+    default:
+      return unreachable(check)
+  }
 }
 
 /** The monitor, or undefined where it told of a fault that leaves none. */
@@ -119,7 +149,8 @@ function endOf(text: number | string, report: Report): { host: string; port: num
 }
 
 function checkPath(path: string, at: readonly string[], report: Report): void {
-  const fault = path === '/' ? undefined : devicePathFault(path)
+  // The beginning may be filled in on the device only, as that of a resource.
+  const fault = path === '/' || path.startsWith('{{') ? undefined : devicePathFault(path)
   if (fault !== undefined)
     report(at, 'POLICY_PATH_NOT_ABSOLUTE', fault, 'Write a path such as /var, from the root and without "..".')
 }

@@ -81,7 +81,7 @@ class Reading {
           }),
       parameters,
       resources: resources.filter((resource) => resource !== undefined),
-      monitors: monitorsOf(text.monitor ?? [], (index) => this.#reportAt(['monitor', index])),
+      monitors: monitorsOf(text.monitor ?? [], parameters, (index) => this.#reportAt(['monitor', index])),
       engine: raw?.engine ?? text.engine ?? 'auto',
       ...(raw === undefined ? {} : { raw }),
     }

@@ -4,10 +4,11 @@
  */
 import { Negative } from '#base/errors.ts'
 import type { Facts } from '#facts/inventory.ts'
+import { filledCheck } from './monitor.ts'
 import { fillTemplate, readTemplate } from './template.ts'
 import { devicePathFault, filledStringsOf } from './resource.ts'
 import type { FilledKey } from './resource.ts'
-import type { Policy, RenderedPolicy, RenderedResource, Resource } from './model.ts'
+import type { Monitor, Policy, RenderedPolicy, RenderedResource, Resource } from './model.ts'
 
 export interface RenderInput {
   readonly policy: Policy
@@ -24,10 +25,22 @@ export interface RenderInput {
  * be filled in; POLICY_PATH_NOT_ABSOLUTE a path that came out relative or climbing.
  */
 export function renderPolicy(input: RenderInput): RenderedPolicy {
-  const { policy, bundle, facts, labels } = input
-  const { parameters } = policy
-  const scope = { ...parameters, parameters, facts, labels: labels ?? {}, bundle: { path: bundle } }
+  const { policy, bundle } = input
+  const scope = scopeOf(input)
   return { policy, bundle, resources: policy.resources.map((resource) => resourceOf(resource, input, scope)) }
+}
+
+/** The monitors with their texts filled in. Errors as above. */
+export function renderMonitors(input: RenderInput): Monitor[] {
+  const scope = scopeOf(input)
+  return input.policy.monitors.map((monitor) => {
+    const fill = (text: string): string => rendered(text, `monitor ${monitor.name}`, scope)
+    return { ...monitor, check: filledCheck(monitor.check, fill) }
+  })
+}
+
+function scopeOf({ policy: { parameters }, bundle, facts, labels }: RenderInput): Readonly<Record<string, unknown>> {
+  return { ...parameters, parameters, facts, labels: labels ?? {}, bundle: { path: bundle } }
 }
 
 function resourceOf(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { renderMonitors } from '#policy/render.ts'
 import { found, parsed, problemsOf } from './folder.ts'
 
 const policy = (monitor: string): string => `policy: a\nmonitor:\n  - ${monitor}\n`
@@ -49,6 +50,28 @@ describe('a monitor', () => {
     expect(found(policy(text)).map((told) => told.split(':')[0])).toEqual(
       [3, 4, 5].map((at) => `POLICY_VALUE_INVALID ${at}`),
     )
+  })
+
+  it('is filled in on the device, and an unknown parameter is told at the origin', () => {
+    const text = `policy: a
+parameters: { port: 8080, unit: web }
+monitor:
+  - { name: m, every: 5m, command: "curl localhost:{{port}}" }
+  - { name: n, every: 5m, service: "{{unit}}" }
+  - { name: o, every: 5m, disk: { path: "{{facts.local.data}}", free: "1 GiB" } }
+`
+    const input = { policy: parsed(text), bundle: '/b', text: () => '', facts: { local: { data: '/srv' } } }
+    expect(renderMonitors(input).map(({ check }) => check)).toMatchObject([
+      { run: 'curl localhost:8080' },
+      { name: 'web' },
+      { path: '/srv' },
+    ])
+    expect(() => renderMonitors({ ...input, facts: {} })).toThrow(
+      expect.objectContaining({ code: 'POLICY_FACT_MISSING' }),
+    )
+    expect(problemsOf(policy('{ name: m, every: 5m, command: "curl {{prot}}" }'))).toMatchObject([
+      { line: 3, code: 'POLICY_TEMPLATE_INVALID' },
+    ])
   })
 
   it('has a name that no other of its policy has', () => {

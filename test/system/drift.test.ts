@@ -17,7 +17,7 @@ drift: { every: 1h, mode: ${mode} }
 resources:
   - file: { path: "{{facts.local.scratch}}/issue", content: "Authorised use only", mode: "0644" }
 monitor:
-  - { name: flag, command: "test ! -e ${bench.path('client/scratch/flag')}", every: 10s, fails: 1, passes: 1 }
+  - { name: flag, command: "test ! -e {{facts.local.scratch}}/flag", every: 10s, fails: 1, passes: 1 }
 `
 
 /** A client that has applied the policy; the address of its origin. */
