@@ -16,7 +16,7 @@ import { ansibleFile } from '#policy/compile/ansible.ts'
 import { callbackName, callbackText, readEvents, type RunEvents } from './ansible-callback.ts'
 import { byResource, errorsIn, outcomeOf, rawDrift, rawResults, seenOf } from './ansible-output.ts'
 import { programFolders, runCommand, type CommandResult } from './command.ts'
-import { findProgram } from './program.ts'
+import { findProgram, searchPath } from './program.ts'
 import { readList } from './resource-list.ts'
 import { endOf, endedByUs } from './run-end.ts'
 import { cut } from './script-output.ts'
@@ -145,9 +145,6 @@ export class AnsibleEngine implements Engine {
     })
   }
 }
-
-/** What the tool and the programs of a policy find: where the tool is before the usual places. */
-const searchPath = (folders: readonly string[]): string => [...new Set([...folders, ...programFolders])].join(':')
 
 const policyOf = (run: EngineRun, raw: string | null): string =>
   raw === null ? join(run.directory, ansibleFile) : join(run.bundle, raw)

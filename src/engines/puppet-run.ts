@@ -9,6 +9,7 @@ import { codeOf, Unavailable } from '#base/errors.ts'
 import { runCommand, type CommandResult } from './command.ts'
 import { readPuppetReport, reportFile, reporter, textAt } from './puppet-report.ts'
 import { indexOf, type Told } from './puppet-results.ts'
+import { searchPath } from './program.ts'
 import { nodeName, noFacts, puppetSettings } from './puppet-settings.ts'
 import { endOf, endedByUs } from './run-end.ts'
 import { cut } from './script-output.ts'
@@ -119,7 +120,7 @@ export class PuppetRun {
       ...(signal ? { signal } : {}),
       cwd: '/',
       env: {
-        PATH: folders.join(':'),
+        PATH: searchPath(folders),
         GRAPEVINE_SCRATCH: path,
         GRAPEVINE_STATE: dirname(bundle),
         GRAPEVINE_MODE: mode,

@@ -15,7 +15,7 @@ import type { ResourceResult } from '#facts/report.ts'
 import { puppetFile } from '#policy/compile/puppet.ts'
 import type { ResourceList } from '#policy/compile/resource-list.ts'
 import { programFolders, runCommand } from './command.ts'
-import { findProgram } from './program.ts'
+import { findProgram, searchPath } from './program.ts'
 import { compiledFinding, compiledResult, rawFindings, rawResults, type Told } from './puppet-results.ts'
 import { PuppetRun, puppetFailed, puppetMissing } from './puppet-run.ts'
 import { readList } from './resource-list.ts'
@@ -47,6 +47,7 @@ export class PuppetEngine implements Engine {
       const { output } = await runCommand({
         file: program,
         args: ['--version'],
+        env: { PATH: searchPath(this.#folders) },
         timeoutMs: versionTimeoutMs,
         outputBytesMax: 4096,
       })

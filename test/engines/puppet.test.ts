@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lstat, mkdir, readFile, readdir, statfs, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, readdir, statfs, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { PuppetEngine } from '#engines/puppet.ts'
-import { everyKindSuite } from './every-kind.ts'
 import { gone } from './processes.ts'
-import { Scratch, engineContract, policyOf, type Wanted } from '../contracts/engine.ts'
+import { Scratch, engineContract, type Wanted } from '../contracts/engine.ts'
+
+// A run of Puppet takes seconds, and many times that on a machine that has other things to do.
+vi.setConfig({ testTimeout: 240_000 })
 
 const installed = (await new PuppetEngine().version()) !== undefined
 
@@ -16,7 +18,6 @@ describe.skipIf(!installed)('Puppet (needs puppet: apt-get install puppet-agent)
     () => new PuppetEngine(),
     (root, path) => join(root, path),
   )
-  everyKindSuite((programs) => new PuppetEngine(programs), 'puppet')
 
   const engine = new PuppetEngine()
   let scratch: Scratch
@@ -79,7 +80,7 @@ describe.skipIf(!installed)('Puppet (needs puppet: apt-get install puppet-agent)
       const run = await scratch.compiled(engine, [
         { kind: 'command', run: `echo $$ >'${at('pid')}'; sleep 60; sleep 60` },
       ])
-      await expect(engine.apply({ ...run, timeoutMs: 10_000 })).rejects.toMatchObject({ code: 'ENGINE_TIMEOUT' })
+      await expect(engine.apply({ ...run, timeoutMs: 15_000 })).rejects.toMatchObject({ code: 'ENGINE_TIMEOUT' })
       expect(await gone(Number(await readFile(at('pid'), 'utf8')))).toBe(true)
       expect(await leftovers()).toEqual([])
     })
@@ -96,179 +97,6 @@ describe.skipIf(!installed)('Puppet (needs puppet: apt-get install puppet-agent)
       const [outcome] = await Promise.allSettled([engine.apply({ ...run, signal: controller.signal }), stopWhenBegun()])
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ENGINE_STOPPED' } })
       expect(await gone(Number(await readFile(at('pid'), 'utf8')))).toBe(true)
-    })
-  })
-
-  it('takes no path, name or text for its own language: neither variables, nor escapes, nor URLs', async () => {
-    const names = [
-      '${facts}',
-      '$files $',
-      "\\' => 'x', \\\\",
-      '"#{1}"',
-      '%20 %s',
-      'Exec[a] <| |>',
-      'é\u2028\ud83d\ude00',
-      '~ -x',
-    ]
-    await writeFile(join(scratch.bundle, '${files} %41 \'"\\#é'), '${files} <%= x %>\r\n\0')
-    await writeFile(join(scratch.bundle, 'a[b]?c ${x}'), Buffer.from([0, 255, 10, 13, 36, 123]))
-    const run = await scratch.compiled(engine, [
-      ...names.map((name): Wanted => ({ kind: 'directory', path: at(name), mode: '0700' })),
-      file('${facts}/\\/f\\', { from: { type: 'copy', path: join(scratch.bundle, '${files} %41 \'"\\#é') } }),
-      file('odd', { from: { type: 'copy', path: join(scratch.bundle, 'a[b]?c ${x}') } }),
-      file("'${x}'", { mode: '0600' }),
-      { kind: 'line', path: at('$HOME \\'), line: '${facts} \\1 & $HOME' },
-      { kind: 'file', path: at("it's"), state: 'absent' },
-    ])
-    await writeFile(at("it's"), 'x')
-    expect((await engine.apply(run)).filter(({ outcome }) => outcome !== 'repaired')).toEqual([])
-    const state = [
-      ...names.map((name) => `${name} 700 /`),
-      '${facts}/\\ 755 /',
-      '${facts}/\\/f\\ 644 ${files} <%= x %>\r\n\0',
-      `odd 644 ${Buffer.from([0, 255, 10, 13, 36, 123]).toString('utf8')}`,
-      "'${x}' 600 x",
-      '$HOME \\ 644 ${facts} \\1 & $HOME\n',
-    ]
-    expect((await scratch.state()).sort()).toEqual(state.sort())
-    expect(await engine.observe(run, 1)).toEqual([])
-  })
-
-  it('goes in the order of the policy, and does what comes after a failure', async () => {
-    await writeFile(at('file'), 'x')
-    const run = await scratch.compiled(engine, [
-      { kind: 'command', run: `mkdir '${at('d')}' && echo k=2 >'${at('d/f')}'`, unless: `test -e '${at('d')}'` },
-      { kind: 'line', path: at('d/f'), line: 'k=1', match: '^k=' },
-      { kind: 'command', run: `cp '${at('d/f')}' '${at('copy')}'`, unless: `test -e '${at('copy')}'` },
-      { kind: 'file', path: at('d/f'), state: 'absent' },
-      file('file/below'),
-      { kind: 'directory', path: at('d'), owner: 'grapevine-nobody' },
-      file('d/g'),
-    ])
-    const results = await engine.apply(run)
-    expect(results.map(({ outcome }) => outcome)).toEqual([
-      ...Array.from({ length: 4 }, () => 'repaired'),
-      'failed',
-      'failed',
-      'repaired',
-    ])
-    expect(results[4]?.reason).toMatch(/^its folder cannot be made: mkdir: .*File exists/)
-    expect(results[5]?.reason).toMatch(/^another owner: chown: invalid user: /)
-    expect(await scratch.state()).toEqual(['copy 644 k=1\n', 'd 755 /', 'd/g 644 x', 'file 644 x'])
-  })
-
-  it('replaces a link by the file, also one to a directory, and tells other content from another mode', async () => {
-    await mkdir(at('d'))
-    await writeFile(at('real'), 'r')
-    for (const name of ['d', 'real']) await symlink(name, at(`to-${name}`))
-    await writeFile(at('both'), 'y', { mode: 0o644 })
-    const names = ['to-d', 'to-real', 'both', 'd/new']
-    const run = await scratch.compiled(engine, [
-      ...names.map((name) => file(name, { mode: '0600' })),
-      { kind: 'directory', path: at('real') },
-      { kind: 'directory', path: at('d'), mode: '4755' },
-    ])
-    expect((await engine.observe(run, 1)).map(({ seen }) => seen)).toEqual([
-      'other content',
-      'other content',
-      'other content, mode 0644',
-      'missing',
-      'it is a file',
-      'mode 0755',
-    ])
-    await engine.apply(run)
-    expect(await scratch.state()).toEqual([
-      'both 600 x',
-      'd 4755 /',
-      'd/new 600 x',
-      'real 644 r',
-      'to-d 600 x',
-      'to-real 600 x',
-    ])
-  })
-
-  describe("Puppet's own policy", () => {
-    const raw = policyOf({ engine: 'puppet', raw: { engine: 'puppet', entry: 'files/site.pp' } })
-    const withEntry = async (text: string): Promise<Awaited<ReturnType<Scratch['compiled']>>> => {
-      await mkdir(join(scratch.bundle, 'files/modules/web/manifests'), { recursive: true })
-      await writeFile(join(scratch.bundle, 'files/site.pp'), text, { mode: 0o444 })
-      return scratch.compiled(engine, [], raw)
-    }
-    const module = (text: string): Promise<void> =>
-      writeFile(join(scratch.bundle, 'files/modules/web/manifests/init.pp'), text)
-
-    it('is run as it is, with the modules and facts that it needs, and each of its resources is a result', async () => {
-      const run = await withEntry(`class { 'web': greeting => 'hello' }
-exec { 'breaks': command => "/bin/sh -c 'echo no luck; exit 3'" }
-file { '${at('later')}': content => 'x', require => Exec['breaks'] }
-exec { 'done': command => '/bin/true', unless => '/bin/true' }
-`)
-      await module(`class web($greeting) {
-  file { '${at('conf')}': ensure => file, content => "\${greeting} \${facts['kernel']}\\n", mode => '0640' }
-}
-`)
-      await engine.check(run)
-      const found = { bundle: 'sample', since: 1 }
-      expect(await engine.observe(run, 1)).toEqual([
-        {
-          ...found,
-          resource: `0:raw:File[${at('conf')}]`,
-          path: at('conf'),
-          wanted: 'ensure file',
-          seen: 'ensure absent',
-        },
-        { ...found, resource: '1:raw:Exec[breaks]', wanted: 'returns ["0"]', seen: 'returns notrun' },
-        {
-          ...found,
-          resource: `2:raw:File[${at('later')}]`,
-          path: at('later'),
-          wanted: 'ensure file',
-          seen: 'ensure absent',
-        },
-      ])
-      expect(await scratch.state()).toEqual([])
-      const results = await engine.apply(run)
-      expect(results).toEqual([
-        { id: `0:raw:File[${at('conf')}]`, kind: 'raw', outcome: 'repaired' },
-        {
-          id: '1:raw:Exec[breaks]',
-          kind: 'raw',
-          outcome: 'failed',
-          reason: expect.stringMatching(/returned 3.*no luck/),
-        },
-        {
-          id: `2:raw:File[${at('later')}]`,
-          kind: 'raw',
-          outcome: 'skipped',
-          reason: expect.stringMatching(/^Dependency Exec\[breaks\] has failures/),
-        },
-        { id: '3:raw:Exec[done]', kind: 'raw', outcome: 'kept' },
-      ])
-      expect(await scratch.state()).toEqual(['conf 640 hello Linux\n'])
-    })
-
-    it('that is faulty, itself or in a module, is refused with the place; so is one that does not compile', async () => {
-      const run = await withEntry(`file { '${at('f')}':\n  ensure => file\n  mode => '0600' }\n`)
-      const words = (place: RegExp): string => expect.stringMatching(place) as string
-      await expect(engine.check(run)).rejects.toMatchObject({
-        code: 'ENGINE_SYNTAX',
-        message: words(/Syntax error at 'mode' \(file: .*site\.pp, line: 3/),
-      })
-      await expect(engine.apply(run)).rejects.toMatchObject({
-        code: 'ENGINE_FAILED',
-        message: words(/site\.pp, line: 3/),
-      })
-      await module("class web { file { 'x' } }\n")
-      const other = await withEntry("include web\ninclude nothing\nfile { 'x': }\n")
-      await expect(engine.check(other)).rejects.toMatchObject({
-        code: 'ENGINE_SYNTAX',
-        message: words(/init\.pp, line: 1/),
-      })
-      await module('class web { }\n')
-      await engine.check(other)
-      const told = words(/^puppet did not run the policy: exit code 1: .*nothing/)
-      await expect(engine.apply(other)).rejects.toMatchObject({ code: 'ENGINE_FAILED', message: told })
-      expect(await leftovers()).toEqual([])
     })
   })
 

@@ -11,6 +11,7 @@ import { packTree, readTree, writeTree } from '#disk/tree.ts'
 import { AnsibleEngine } from '#engines/ansible.ts'
 import { CfengineEngine } from '#engines/cfengine.ts'
 import { PretendEngine } from '#engines/pretend.ts'
+import { PuppetEngine } from '#engines/puppet.ts'
 import type { Engine } from '#engines/engine.ts'
 import { Workshop } from '#node/workshop.ts'
 
@@ -18,6 +19,7 @@ let folder: string
 let home: Home
 let store: FileStore
 const hasAnsible = (await new AnsibleEngine().version()) !== undefined
+const hasPuppet = (await new PuppetEngine().version()) !== undefined
 const never = new AbortController().signal
 
 beforeEach(async () => {
@@ -120,6 +122,18 @@ describe('preparing and applying', () => {
       next: expect.stringContaining('apt-get install cfengine3') as string,
     })
   })
+
+  it.skipIf(!hasPuppet)(
+    'a device that has Puppet alone applies what leaves the engine open (needs: apt-get install puppet-agent)',
+    async () => {
+      const path = join(folder, 'motd')
+      const files = { ...good, 'policy.yaml': policy.replace('/etc/motd', path) }
+      const work = workshop([new CfengineEngine(['/nowhere']), new AnsibleEngine(['/nowhere']), new PuppetEngine()])
+      expect(await work.prepare('web', 1, await packed(files))).toEqual({ type: 'prepared', engine: 'puppet' })
+      expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'repaired' }] })
+      expect(await readFile(path, 'utf8')).toBe('I am web-01, web\n')
+    },
+  )
 
   it('without an engine the folder is prepared, and the apply is blocked', async () => {
     const outcome = await workshop([]).prepare('web', 1, await packed(good))
