@@ -2,11 +2,15 @@
 /**
  * The entry point: checks the version of Node, then hands over to `main.ts`. Plain JavaScript of the oldest Node that may meet it
  * (20), because that one cannot read the rest; it must never do more than say in one line what to do.
+ *
+ * An installed package has the bundle alone. A checkout has the sources, and a bundle where `npm ci` made one; that is taken only while
+ * it is of these very sources.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 // Not by name: Node 20 has no `enableCompileCache`, and would stop at the import instead of at the check.
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { sourceState } from './source-state.js'
 
 const ours = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -18,7 +22,9 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
   process.exit(2)
 }
 
-if (!existsSync(ours('node_modules'))) {
+const hasSources = existsSync(ours('src/cli/main.ts'))
+
+if (hasSources && !existsSync(ours('node_modules'))) {
   console.error('grapevine has no dependencies yet: run `npm ci` in its folder.')
   process.exit(2)
 }
@@ -46,9 +52,18 @@ if (names.every((name) => process.env[name] === allocator[name])) {
     )
 }
 
-// Types stripped and code compiled once, not at each start: measured with all dependencies loaded, 520 to 365 ms and 139 to 129 MB.
-// In our own folder and not in the shared temporary one, where others of this machine could put code that we would run.
-module.enableCompileCache(ours('node_modules/.cache/grapevine'))
+/** Whether `dist/` is what these sources say. */
+function isBundled() {
+  if (!hasSources) return true
+  const state = ours('dist/state.txt')
+  return existsSync(state) && readFileSync(state, 'utf8') === sourceState(ours(''))
+}
 
-const { main } = await import('./main.ts')
+const bundled = isBundled()
+
+// Types stripped and code compiled once, not at each start. In our own folder and not in the shared temporary one, where others of this
+// machine could put code that we would run.
+module.enableCompileCache(ours(bundled ? 'dist/.cache' : 'node_modules/.cache/grapevine'))
+
+const { main } = await import(bundled ? '../../dist/main.js' : './main.ts')
 process.exitCode = await main(process.argv.slice(2))

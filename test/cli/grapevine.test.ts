@@ -19,9 +19,10 @@ it('under Node 20 it names the version and the way to start in one line, and exi
 it('the entry point imports nothing by name that Node 20 lacks, or the check would never run', () => {
   const text = readFileSync(entry, 'utf8')
   expect([...text.matchAll(/^import (.*)$/gm)].map((match) => match[1])).toEqual([
-    "{ existsSync } from 'node:fs'",
+    "{ existsSync, readFileSync } from 'node:fs'",
     "module from 'node:module'",
     "{ fileURLToPath } from 'node:url'",
+    "{ sourceState } from './source-state.js'",
   ])
 })
 

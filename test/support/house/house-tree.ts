@@ -10,7 +10,7 @@ export interface HouseTree {
   readonly texts: ReadonlyMap<string, string>
 }
 
-const notOurs = new Set(['node_modules', '.git', 'coverage', 'out'])
+const notOurs = new Set(['node_modules', '.git', 'coverage', 'out', 'dist', 'dist.new'])
 const textBytesMax = 1_048_576
 
 /** Reads the repository at `root`. */
