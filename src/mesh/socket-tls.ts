@@ -4,27 +4,37 @@
  * (decisions/0012). It must never accept a certificate that libp2p's own check does not.
  */
 import { Socket } from 'node:net'
-import { connect, TLSSocket } from 'node:tls'
-import type { TLSComponents } from '@libp2p/tls'
-import { generateCertificate, toMessageStream, verifyPeerCertificate } from '@libp2p/tls/utils'
-import type {
-  ConnectionEncrypter,
-  MessageStream,
-  SecureConnectionOptions,
-  SecuredConnection,
-  StreamMuxerFactory,
+import { connect, createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import {
+  UnexpectedPeerError,
+  type ConnectionEncrypter,
+  type MessageStream,
+  type PrivateKey,
+  type SecureConnectionOptions,
+  type SecuredConnection,
+  type StreamMuxerFactory,
+  type Upgrader,
 } from '@libp2p/interface'
 import { assert } from '#base/assert.ts'
+import { makeIdentity, peerOf } from './certificate.ts'
+import { SecureStream } from './secure-stream.ts'
+
+/** What libp2p gives us. */
+interface Components {
+  readonly privateKey: PrivateKey
+  readonly upgrader: Upgrader
+}
 
 /** The protocol of a connection on which no muxer was agreed on in the handshake. */
 const noMuxer = 'libp2p'
 
 export class SocketTls implements ConnectionEncrypter {
   readonly protocol = '/tls/1.0.0'
-  readonly #components: TLSComponents
-  #identity: ReturnType<typeof generateCertificate> | undefined
+  readonly #components: Components
+  /** The certificate, made once a process and read once by OpenSSL. */
+  #context: Promise<SecureContext> | undefined
 
-  constructor(components: TLSComponents) {
+  constructor(components: Components) {
     this.#components = components
   }
 
@@ -42,14 +52,12 @@ export class SocketTls implements ConnectionEncrypter {
     options: SecureConnectionOptions | undefined,
   ): Promise<SecuredConnection> {
     const muxers = this.#components.upgrader.getStreamMuxers()
-    this.#identity ??= generateCertificate(this.#components.privateKey)
-    const identity = await this.#identity
+    this.#context ??= contextOf(this.#components.privateKey)
+    const secureContext = await this.#context
     const raw = takeSocket(connection)
     let muxer: StreamMuxerFactory | undefined
     const settings = {
-      ...identity,
-      minVersion: 'TLSv1.3',
-      maxVersion: 'TLSv1.3',
+      secureContext,
       // Self-signed: what counts is the peer id in it, which is checked below.
       rejectUnauthorized: false,
       ALPNProtocols: [...muxers.keys(), noMuxer],
@@ -65,15 +73,27 @@ export class SocketTls implements ConnectionEncrypter {
     gatherWrites(socket)
     try {
       await secured(socket, options?.signal)
-      const remotePeer = await verifyPeerCertificate(socket.getPeerCertificate().raw, options?.remotePeer)
+      const certificate = socket.getPeerX509Certificate()
+      if (!certificate) throw new TypeError('the other side has no certificate')
+      const remotePeer = await peerOf(certificate, Date.now())
+      if (options?.remotePeer && !options.remotePeer.equals(remotePeer))
+        throw new UnexpectedPeerError(`${remotePeer.toString()} answers, not ${options.remotePeer.toString()}`)
       muxer = muxers.get(socket.alpnProtocol || noMuxer)
-      return { remotePeer, connection: toMessageStream(connection, socket), ...(muxer && { streamMuxer: muxer }) }
+      return { remotePeer, connection: new SecureStream(connection, socket), ...(muxer && { streamMuxer: muxer }) }
     } catch (error) {
       socket.destroy()
       connection.abort(error as Error)
       throw error
     }
   }
+}
+
+async function contextOf(device: PrivateKey): Promise<SecureContext> {
+  return createSecureContext({
+    ...(await makeIdentity(device, Date.now())),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+  })
 }
 
 /**
