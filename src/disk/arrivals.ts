@@ -1,6 +1,6 @@
 /**
- * Verified chunks on their way into their part files. What comes while one write runs is gathered and written as the next: a file is
- * opened once for many chunks, and neighbours in it are one call. Never says that a chunk is here before it is written.
+ * Verified chunks on their way into their part files. What comes within one turn of the event loop, or while one write runs, is gathered and
+ * written at once: a file is opened once for many chunks, and neighbours in it are one call. Never says that a chunk is here before it is written.
  */
 import type { PutResult } from '#content/chunk-store.ts'
 import { contentMissing } from '#content/store-fault.ts'
@@ -39,6 +39,7 @@ export class Arrivals {
   async #write(content: StoredContent): Promise<void> {
     let arrivals: readonly Arrival[] = []
     try {
+      await new Promise((resolve) => setImmediate(resolve))
       const stored = await this.#store.change(content.ref.digest, async () => {
         arrivals = this.#waiting.get(content) ?? []
         this.#waiting.delete(content)

@@ -1,10 +1,10 @@
 /**
- * Bytes of a content's file, read and written in place. A file is opened and closed at once and only its bytes are waited for: opening
- * one that is in use takes microseconds, and each trip through Node's thread pool costs more than the chunk (measurements.md). No
- * file stays open from one call to the next.
+ * Bytes of a content's file, read and written in place, on the spot while the disk is quick (pace.ts). A file is opened and closed at once:
+ * that takes microseconds for one that is in use. No file stays open from one call to the next.
  */
-import { closeSync, constants, mkdirSync, openSync, read, writev } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, read, readSync, writev, writevSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { Pace } from './pace.ts'
 import { isAbsent } from './system-error.ts'
 
 /** Fills `bytes` from `position`; false where the file is not there, is a link, or is too short. */
@@ -72,12 +72,23 @@ function behind(pieces: readonly Uint8Array[], count: number): readonly Uint8Arr
   return []
 }
 
+const reads = new Pace()
+const writes = new Pace()
+
 const readSome = (file: number, bytes: Uint8Array, position: number): Promise<number> =>
-  new Promise((resolve, reject) =>
-    read(file, bytes, 0, bytes.byteLength, position, (error, count) => (error ? reject(error) : resolve(count))),
+  reads.take(
+    () => readSync(file, bytes, 0, bytes.byteLength, position),
+    () =>
+      new Promise((resolve, reject) =>
+        read(file, bytes, 0, bytes.byteLength, position, (error, count) => (error ? reject(error) : resolve(count))),
+      ),
   )
 
 const writeSome = (file: number, pieces: readonly Uint8Array[], position: number): Promise<number> =>
-  new Promise((resolve, reject) =>
-    writev(file, pieces, position, (error, count) => (error ? reject(error) : resolve(count))),
+  writes.take(
+    () => writevSync(file, pieces, position),
+    () =>
+      new Promise((resolve, reject) =>
+        writev(file, pieces, position, (error, count) => (error ? reject(error) : resolve(count))),
+      ),
   )

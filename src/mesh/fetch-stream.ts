@@ -12,6 +12,7 @@ import type { Stream } from '@libp2p/interface'
 import { fromHex } from '#base/bytes.ts'
 import type { ChunkForm, ChunkRun, FetchEnd, OnChunk } from '#protocol/link.ts'
 import { FrameSplitter, frameOf } from './frames.ts'
+import { openWindowByHalves } from './window.ts'
 
 export const kinds = { ask: 1, cancel: 2, chunk: 3, end: 4, patch: 5 } as const
 /** Asks of one neighbour that are not answered yet; more wait here, and a neighbour that sends more loses the link. */
@@ -55,6 +56,7 @@ export class Asker {
   constructor(stream: Stream, breach: (what: string) => void, closed: () => void) {
     this.#stream = stream
     this.#closed = closed
+    openWindowByHalves(stream)
     const splitter = new FrameSplitter(frameBytesMax)
     stream.addEventListener('message', (event) => {
       const frames = splitter.push(event.data)
