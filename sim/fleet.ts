@@ -6,6 +6,7 @@
  *   fleet.publish([{ name: 'web', contents: [65_536, 1_000_000] }])
  *   fleet.run(60_000, () => fleet.isApplied('web'))
  */
+import { assert } from '#base/assert.ts'
 import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { Random } from '#base/random.ts'
@@ -76,6 +77,8 @@ export class SimulatedFleet {
   readonly #set: TrustedSet
   readonly #start: Instant
   readonly #bundles = new Map<string, BundleTarget>()
+  /** Every version that was published, the newest last. */
+  readonly #history = new Map<string, BundleTarget[]>()
 
   constructor(plan: FleetPlan) {
     quickenCrypto()
@@ -111,15 +114,42 @@ export class SimulatedFleet {
   publish(bundles: readonly SimulatedBundle[]): void {
     const refs: ContentRef[] = []
     for (const bundle of bundles) {
-      const version = (this.#bundles.get(bundle.name)?.version ?? 0) + 1
+      const version = this.#nextVersion(bundle.name)
       const contents = bundle.contents.map((length, index) =>
         this.#content(`${bundle.name} ${version} ${index}`, length),
       )
       const manifest = encodeManifest({ name: bundle.name, version, contents, files: [] })
       const manifestRef = this.#whole(manifest)
       refs.push(...contents, manifestRef)
-      this.#bundles.set(bundle.name, { name: bundle.name, version, manifest: manifestRef, custom: bundle.custom ?? {} })
+      this.#keep({ name: bundle.name, version, manifest: manifestRef, custom: bundle.custom ?? {} })
     }
+    this.#release(refs)
+  }
+
+  /** Withdraws a bundle with the next release. */
+  unpublish(name: string): void {
+    this.#bundles.delete(name)
+    this.#release([])
+  }
+
+  /** Publishes what an earlier version of a bundle was under the next number. */
+  rollback(name: string, to: number): void {
+    const older = this.#history.get(name)?.find(({ version }) => version === to)
+    assert(older, `${name} had a version ${to}`)
+    this.#keep({ ...older, version: this.#nextVersion(name) })
+    this.#release([])
+  }
+
+  #keep(target: BundleTarget): void {
+    this.#bundles.set(target.name, target)
+    this.#history.set(target.name, [...(this.#history.get(target.name) ?? []), target])
+  }
+
+  #nextVersion(name: string): number {
+    return (this.#history.get(name)?.at(-1)?.version ?? 0) + 1
+  }
+
+  #release(refs: readonly ContentRef[]): void {
     const { world, origin } = this
     const pack = nextRelease({
       previous: this.#set.state(),
@@ -129,7 +159,7 @@ export class SimulatedFleet {
     })
     origin.hold(refs)
     world.at(world.nowUs, 1, 1, () => {
-      origin.feed({ type: 'added', refs })
+      if (refs.length > 0) origin.feed({ type: 'added', refs })
       origin.feed({ type: 'metadata', pack })
     })
   }

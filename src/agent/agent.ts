@@ -24,6 +24,7 @@ import type { LookStatus } from './looked-bundle.ts'
 import { priorityOf } from './priority.ts'
 import { Reporting, type Content } from './reporting.ts'
 import { Watching } from './watching.ts'
+import { Withdrawals } from './withdrawals.ts'
 
 export interface AgentInit {
   readonly device: Omit<Device, 'facts'>
@@ -51,6 +52,7 @@ export class Agent {
   #busy: string | undefined
   readonly #reporting: Reporting
   readonly #watching: Watching
+  readonly #withdrawals: Withdrawals
   /** Nothing is done but to look for drift. */
   #isAlone = false
 
@@ -59,6 +61,7 @@ export class Agent {
     this.#journal = journal
     this.#reporting = new Reporting(journal)
     this.#watching = new Watching(journal, seed)
+    this.#withdrawals = new Withdrawals(journal)
   }
 
   handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -113,14 +116,14 @@ export class Agent {
   nextWake(): Instant | undefined {
     if (this.#isAlone) return undefined
     const isFree = this.#busy === undefined
-    let next = earliest(this.#reporting.nextWake(), this.#watching.nextWake(isFree))
+    let next = earliest(this.#reporting.nextWake(), this.#watching.nextWake(isFree), this.#withdrawals.nextWake())
     for (const held of this.#held.values()) next = earliest(next, held.nextWake(isFree))
     return next
   }
 
-  /** Bundles meant for this device, in order of name. */
+  /** Bundles meant for this device, in order of name; then those that were and are withdrawn. */
   status(): BundleStatus[] {
-    return this.#applicable().map((held) => held.status())
+    return [...this.#applicable().map((held) => held.status()), ...this.#withdrawals.status()]
   }
 
   /** How far the bundles are that are to be here by now, for this device or for its neighbours; not those that wait for `prepare.ahead`. */
@@ -169,9 +172,12 @@ export class Agent {
   /** Takes up what a release newly means for us, and lets go of what it no longer does: that undoes nothing by itself. */
   #assign(now: Instant, out: (effect: AgentEffect) => void): void {
     const wanted = new Map<string, { assignment: Assignment; purpose: 'apply' | 'hold' }>()
+    /** And what is not understood: of that it cannot be said that it is withdrawn. */
+    const meant = new Set<string>()
     for (const signed of this.#signed) {
       const assignment = assignmentOf(signed)
       const purpose = assignment && this.#purpose(assignment)
+      if (!assignment || purpose === 'apply') meant.add(signed.name)
       if (assignment && purpose) wanted.set(assignment.name, { assignment, purpose })
     }
     for (const [name, held] of this.#held) {
@@ -186,6 +192,12 @@ export class Agent {
       this.#held.set(name, new HeldBundle(assignment, purpose, before, now))
     }
     if (wanted.size > 0) this.#reporting.soon(now, fetchingReportMs)
+    // Until facts are known, a bundle that asks for some only seems not to be meant for us.
+    if (!this.#reporting.isPossible) return
+    for (const entry of this.#withdrawals.look(meant, now)) {
+      out({ type: 'journal', entry })
+      this.#reporting.soon(now)
+    }
   }
 
   #purpose(assignment: Assignment): 'apply' | 'hold' | undefined {
@@ -308,6 +320,7 @@ export class Agent {
       this.#work(held, now, out)
     }
     this.#watch(now, out)
+    if (this.#withdrawals.forget(now)) this.#reporting.soon(now)
     this.#reporting.proceed(now, () => this.#content(now), out)
   }
 
@@ -325,7 +338,7 @@ export class Agent {
   #content(now: Instant): Content {
     const { drift, repaired, monitors } = this.watched(now)
     return {
-      bundles: this.#applicable().map((held) => held.report()),
+      bundles: [...this.#applicable().map((held) => held.report()), ...this.#withdrawals.reports()],
       drift,
       ...(repaired.length > 0 && { repaired }),
       ...(monitors.length > 0 && { monitors }),

@@ -22,6 +22,8 @@ export interface BundleStatus {
   readonly reason: string | undefined
   readonly windowOpens: Instant | undefined
   readonly windowCloses: Instant | undefined
+  /** Since when it is not meant for this device any more. */
+  readonly withdrawnAt?: Instant
 }
 
 /** After a failure, doubling to the maximum: a full disk or a missing tool is mended by people. */

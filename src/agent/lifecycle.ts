@@ -6,6 +6,8 @@
  *                              │ │                      │           │
  *                              │ └─▶ blocked (no engine)└─▶ failed  └─▶ applying (again)
  *                              └─▶ failed ─▶ preparing (retry)
+ *
+ * `withdrawn` (withdrawals.ts) is no state of a bundle that is held; one that is meant for this device again begins anew.
  */
 import type { BundleState } from '#facts/report.ts'
 
@@ -36,6 +38,7 @@ const table: Readonly<Record<BundleState, Partial<Record<LifecycleEvent, BundleS
   applied: { 'apply-started': 'applying' },
   failed: { 'apply-started': 'applying', retry: 'preparing' },
   blocked: { retry: 'preparing' },
+  withdrawn: { interrupted: 'pending' },
 }
 
 /** The state that follows; the same one where the event does not belong to it. */

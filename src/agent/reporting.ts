@@ -37,14 +37,14 @@ export class Reporting {
   }
 
   setFacts(facts: Facts, now: Instant): void {
-    const could = this.#isPossible
+    const could = this.isPossible
     this.#facts = facts
     this.soon(now)
     this.#becamePossible(could, now)
   }
 
   setRelease(release: number, now: Instant): void {
-    const could = this.#isPossible
+    const could = this.isPossible
     this.#release = release
     this.#becamePossible(could, now)
   }
@@ -55,21 +55,21 @@ export class Reporting {
   }
 
   nextWake(): Instant | undefined {
-    return this.#isPossible ? this.#at : undefined
+    return this.isPossible ? this.#at : undefined
   }
 
   /** Sends the report that is due, if one is. Bundles in order of name. */
   proceed(now: Instant, content: () => Content, out: (effect: ReportingEffect) => void): void {
-    if (this.#at !== undefined && this.#at <= now && this.#isPossible) this.#report(now, content(), out)
+    if (this.#at !== undefined && this.#at <= now && this.isPossible) this.#report(now, content(), out)
   }
 
-  /** The origin's key is in the metadata, so nothing can be sealed before the first release is here. */
-  get #isPossible(): boolean {
+  /** Facts and a release are known. The origin's key is in the metadata, so nothing can be sealed before. */
+  get isPossible(): boolean {
     return this.#facts !== undefined && this.#release > 0
   }
 
   #becamePossible(could: boolean, now: Instant): void {
-    if (!could && this.#isPossible) this.#at = after(now, settleMs)
+    if (!could && this.isPossible) this.#at = after(now, settleMs)
   }
 
   #report(now: Instant, content: Content, out: (effect: ReportingEffect) => void): void {

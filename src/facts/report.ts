@@ -35,6 +35,7 @@ export type BundleState =
   | 'applied'
   | 'failed' // prepare or apply failed; the reason is in the results
   | 'blocked' // prepared, but no engine is installed
+  | 'withdrawn' // not meant for this device any more; what it did stays
 export const bundleStates: readonly BundleState[] = [
   'pending',
   'fetching',
@@ -44,6 +45,7 @@ export const bundleStates: readonly BundleState[] = [
   'applied',
   'failed',
   'blocked',
+  'withdrawn',
 ]
 
 export interface BundleReport {
@@ -56,6 +58,8 @@ export interface BundleReport {
   readonly engine?: string
   /** Milliseconds since 1970 of the last apply. */
   readonly appliedAt?: number
+  /** Since when it is withdrawn, in the same way. */
+  readonly withdrawnAt?: number
   readonly results: readonly ResourceResult[]
 }
 
@@ -257,6 +261,7 @@ function bundleAt(value: unknown, path: string): BundleReport {
   const fields = fieldsAt(value, path)
   const engine = own(fields, 'engine')
   const appliedAt = own(fields, 'appliedAt')
+  const withdrawnAt = own(fields, 'withdrawnAt')
   return {
     name: textAt(own(fields, 'name'), `${path}.name`, nameLengthMax),
     version: wholeAt(own(fields, 'version'), `${path}.version`, 0),
@@ -264,6 +269,7 @@ function bundleAt(value: unknown, path: string): BundleReport {
     ...reasonAt(own(fields, 'reason'), path),
     ...(engine === undefined ? {} : { engine: textAt(engine, `${path}.engine`, nameLengthMax) }),
     ...(appliedAt === undefined ? {} : { appliedAt: wholeAt(appliedAt, `${path}.appliedAt`, 0) }),
+    ...(withdrawnAt === undefined ? {} : { withdrawnAt: wholeAt(withdrawnAt, `${path}.withdrawnAt`, 0) }),
     results: listAt(own(fields, 'results'), `${path}.results`, resultsMax).map((item, i) =>
       resultAt(item, `${path}.results[${i}]`),
     ),

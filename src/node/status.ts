@@ -45,6 +45,8 @@ export interface StatusDocument {
     readonly reason: string | null
     readonly windowOpens: string | null
     readonly windowCloses: string | null
+    /** Since when it is not meant for this member any more; null while it is. */
+    readonly withdrawnAt: string | null
   }[]
   /** What differs from the applied bundles, as the last looks found it. */
   readonly drift: readonly FindingDocument[]
@@ -149,6 +151,7 @@ export function statusDocument({
       reason: bundle.reason ?? null,
       windowOpens: timestamp(bundle.windowOpens),
       windowCloses: timestamp(bundle.windowCloses),
+      withdrawnAt: timestamp(bundle.withdrawnAt),
     })),
     drift: (watched?.drift ?? []).map(findingDocument),
     repaired: (watched?.repaired ?? []).map(repairDocument),

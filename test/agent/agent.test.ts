@@ -168,7 +168,7 @@ describe('a new release', () => {
     applied('web')
     expect([agent.status(), of('apply').length]).toEqual([[], 1])
     feed({ type: 'facts', facts: {} })
-    expect(reports(pass(1_000)).at(-1)?.bundles).toEqual([])
+    expect(reports(pass(1_000)).at(-1)?.bundles).toMatchObject([{ name: 'web', state: 'withdrawn' }])
   })
 
   it('that withdraws a bundle is told to the origin, which would show it for ever', () => {

@@ -42,6 +42,7 @@ describe('a bundle that is held', () => {
     const after1 = bundleStates.map((state) => [state, held({}, entry(state)).state])
     expect(Object.fromEntries(after1)).toEqual({
       pending: 'pending',
+      withdrawn: 'pending',
       fetching: 'fetching',
       preparing: 'pending',
       prepared: 'prepared',

@@ -33,6 +33,7 @@ const moves: [BundleState, LifecycleEvent, BundleState][] = [
   ['failed', 'apply-started', 'applying'],
   ['failed', 'retry', 'preparing'],
   ['blocked', 'retry', 'preparing'],
+  ['withdrawn', 'interrupted', 'pending'],
 ]
 
 describe('the lifecycle of a bundle', () => {

@@ -64,7 +64,12 @@ function detailsOf(device: FleetDocument['devices'][number]): string[] {
   const results = device.bundles.flatMap((bundle) =>
     bundle.results.map((result) => [bundle.name, result.id, result.outcome, result.reason ?? '']),
   )
-  const reasons = device.bundles.flatMap((bundle) => (bundle.reason ? [`${bundle.name}: ${bundle.reason}`] : []))
+  const reasons = device.bundles.flatMap((bundle) => [
+    ...(bundle.reason ? [`${bundle.name}: ${bundle.reason}`] : []),
+    ...(bundle.withdrawnAt === undefined
+      ? []
+      : [`${bundle.name}: withdrawn there ${agoText(bundle.withdrawnAt, Date.now())}; what it did stays`]),
+  ])
   const lines = results.length > 0 ? ['', ...table(['BUNDLE', 'RESOURCE', 'OUTCOME', 'REASON'], results)] : []
   return [...lines, ...(reasons.length > 0 ? ['', ...reasons] : [])]
 }

@@ -15,14 +15,15 @@ export const action: Action = async ({ home, output }) => {
 function statusText(status: StatusDocument, now: number): string[] {
   const { role, site, name, fleet, release, peers, bundles, contents, wan, outbox, running, drift, monitors } = status
   const failing = monitors.filter(({ state }) => state === 'failing').length
-  const pending = bundles.filter((bundle) => bundle.state !== 'applied').length
+  const meant = bundles.filter((bundle) => bundle.state !== 'withdrawn')
+  const pending = meant.filter((bundle) => bundle.state !== 'applied').length
   const health = !running
     ? 'not running: start it with `grapevine run`'
     : peers.length === 0 && role !== 'origin'
       ? 'no neighbour yet'
       : pending === 0
         ? watchedWords(drift.length, failing) || 'all well'
-        : `${pending} of ${bundles.length} bundles not applied yet`
+        : `${pending} of ${meant.length} bundles not applied yet`
   const lines = [
     `${name} is ${role} of ${fleet}, site ${site}: ${health}`,
     `release ${release}, ${contents.complete} contents complete, ${contents.partial} partial, ${outbox} reports waiting`,
@@ -37,8 +38,10 @@ function statusText(status: StatusDocument, now: number): string[] {
           bundle.name,
           String(bundle.version),
           bundle.state,
-          windowText(bundle.windowOpens, bundle.windowCloses, now),
-          bundle.reason ?? '',
+          bundle.withdrawnAt === null ? windowText(bundle.windowOpens, bundle.windowCloses, now) : '-',
+          bundle.withdrawnAt === null
+            ? (bundle.reason ?? '')
+            : `not meant for this machine since ${agoText(Date.parse(bundle.withdrawnAt), now).replace(' ago', '')}; what it did stays`,
         ]),
       ),
     )

@@ -58,7 +58,8 @@ async function statusWithoutDaemon(home: string): Promise<StatusDocument | undef
 
 function hasReached(status: StatusDocument, state: 'prepared' | 'applied', release: number | undefined): boolean {
   if (release !== undefined && status.release < release) return false
-  return status.bundles.length > 0 && status.bundles.every((bundle) => isAt(bundle, state))
+  const meant = meantOf(status)
+  return meant.length > 0 && meant.every((bundle) => isAt(bundle, state))
 }
 
 function reasonOf(
@@ -69,10 +70,13 @@ function reasonOf(
   if (!status) return 'no daemon answered'
   if (release !== undefined && status.release < release)
     return `release ${release} has not come, the newest here is ${status.release}`
-  const missing = status.bundles.filter((bundle) => !isAt(bundle, state))
+  const missing = meantOf(status).filter((bundle) => !isAt(bundle, state))
   const what = missing.map((bundle) => `${bundle.name} is ${bundle.state}`).join(', ')
   return `release ${status.release}, ${what || 'no bundle is meant for this member'}`
 }
+
+const meantOf = ({ bundles }: StatusDocument): StatusDocument['bundles'] =>
+  bundles.filter((bundle) => bundle.state !== 'withdrawn')
 
 const isAt = (bundle: StatusDocument['bundles'][number], state: 'prepared' | 'applied'): boolean =>
   state === 'applied' ? bundle.state === 'applied' : bundle.prepared

@@ -1,0 +1,59 @@
+/** What the origin takes back, over a whole fleet. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { BundleReport } from '#facts/report.ts'
+import { SimulatedFleet } from '#sim/fleet.ts'
+
+const line = { downBps: 8_000_000, upBps: 2_000_000, latencyUs: 20_000 }
+let fleet: SimulatedFleet
+
+beforeEach(() => {
+  fleet = new SimulatedFleet({
+    seed: 7,
+    sites: [
+      { name: 'berlin', relays: 1, clients: 4, line },
+      { name: 'lyon', relays: 0, clients: 3, line },
+    ],
+  })
+  fleet.start()
+  publish(1)
+})
+
+const clients = () => fleet.devices.filter(({ member }) => member.protocol.self.membership.role === 'client')
+/** What the origin knows of a bundle on each client. */
+const known = (name: string): (BundleReport | undefined)[] =>
+  (fleet.origin.member.intake?.fleet.list() ?? [])
+    .filter(({ role }) => role === 'client')
+    .map(({ bundles }) => bundles.find((bundle) => bundle.name === name))
+const servedBytes = (): number => [fleet.origin, ...fleet.devices].reduce((sum, device) => sum + device.servedBytes, 0)
+
+function publish(version: number): void {
+  fleet.publish([{ name: 'web', contents: [40_000, 1_000_000 + version] }])
+  expect(fleet.run(120_000, () => fleet.isApplied('web'))).toBe(true)
+}
+
+describe('a bundle that is withdrawn', () => {
+  it('is told as withdrawn by every device that applied it, and nothing is applied or fetched for it', () => {
+    fleet.run(10_000)
+    const [served, applied] = [servedBytes(), clients().flatMap((device) => device.applied).length]
+    fleet.unpublish('web')
+    expect(fleet.run(60_000, () => known('web').every((bundle) => bundle?.state === 'withdrawn'))).toBe(true)
+    expect(known('web')).toHaveLength(7)
+    expect(clients().map(({ member }) => member.agent?.status()[0]?.state)).toEqual(clients().map(() => 'withdrawn'))
+    fleet.run(60_000)
+    expect([servedBytes(), clients().flatMap((device) => device.applied).length]).toEqual([served, applied])
+  })
+})
+
+describe('a bundle that is rolled back', () => {
+  it('is applied anew by every device under the next number, and nobody fetches a chunk for it', () => {
+    publish(2)
+    fleet.run(10_000)
+    const served = servedBytes()
+    expect(served).toBeGreaterThan(2_000_000)
+    fleet.rollback('web', 1)
+    expect(fleet.run(60_000, () => fleet.isApplied('web'))).toBe(true)
+    expect(clients().map((device) => device.applied)).toEqual(clients().map(() => ['web@1', 'web@2', 'web@3']))
+    expect(servedBytes()).toBe(served)
+    expect(fleet.run(60_000, () => known('web').every((bundle) => bundle?.version === 3))).toBe(true)
+  })
+})
