@@ -31,6 +31,8 @@ export interface AgentInit {
   readonly journal: Journal
   /** Of this device alone: it spreads what a fleet would do at once. */
   readonly seed: string
+  /** When urgent bundles may be applied: like all others in their windows, or at any time. */
+  readonly urgent?: 'window' | 'any'
 }
 
 export interface Watched {
@@ -49,6 +51,7 @@ export class Agent {
   readonly #held = new Map<string, HeldBundle>()
   #signed: readonly SignedBundle[] = []
   #carries = false
+  readonly #urgent: 'window' | 'any'
   #busy: string | undefined
   readonly #reporting: Reporting
   readonly #watching: Watching
@@ -56,7 +59,8 @@ export class Agent {
   /** Nothing is done but to look for drift. */
   #isAlone = false
 
-  constructor({ device, journal, seed }: AgentInit) {
+  constructor({ device, journal, seed, urgent = 'window' }: AgentInit) {
+    this.#urgent = urgent
     this.#device = device
     this.#journal = journal
     this.#reporting = new Reporting(journal)
@@ -189,7 +193,9 @@ export class Agent {
     for (const [name, { assignment, purpose }] of wanted) {
       const known = this.#journal.bundles.get(name)
       const before = known?.version === assignment.version && purpose === 'apply' ? known : undefined
-      this.#held.set(name, new HeldBundle(assignment, purpose, before, now))
+      const held = new HeldBundle(assignment, purpose, before, now)
+      held.anyTime = assignment.urgent && this.#urgent === 'any'
+      this.#held.set(name, held)
     }
     if (wanted.size > 0) this.#reporting.soon(now, fetchingReportMs)
     // Until facts are known, a bundle that asks for some only seems not to be meant for us.
@@ -234,7 +240,8 @@ export class Agent {
         const refs = parseManifest(bytes).contents
         held.consistsOf(refs.map((ref) => ref.digest))
         if (refs.length === 0) this.#contentsHere(held, now, out)
-        for (const ref of refs) out({ type: 'want', ref, priority: priorityOf(held.window, ref.length) })
+        const { urgent } = held.assignment
+        for (const ref of refs) out({ type: 'want', ref, priority: priorityOf(held.window, ref.length, urgent) })
       } catch (error) {
         if (!(error instanceof Refused)) throw error
         // Signed and still wrong: the origin made a mistake, and only a new version mends it.
@@ -312,7 +319,8 @@ export class Agent {
         held.content = 'manifest'
         held.contents = [held.assignment.manifest.digest]
         if (held.purpose === 'apply') held.move('content-missing')
-        out({ type: 'want', ref: held.assignment.manifest, priority: priorityOf(held.window, undefined) })
+        const { manifest, urgent } = held.assignment
+        out({ type: 'want', ref: manifest, priority: priorityOf(held.window, undefined, urgent) })
       }
     }
     for (const held of this.#applicable()) {

@@ -21,6 +21,8 @@ export interface Assignment {
   readonly windows: readonly Window[]
   /** Not fetched or prepared earlier than this before the window. */
   readonly aheadMs: number | undefined
+  /** Fetched before all else, and applied outside windows where this device's configuration allows. */
+  readonly urgent: boolean
 }
 
 /** The assignment, or undefined where the signed JSON is not understood (a newer origin): such a bundle is left alone. */
@@ -34,6 +36,7 @@ export function assignmentOf(bundle: SignedBundle): Assignment | undefined {
       select: custom['select'] === undefined ? undefined : readSelect(custom['select']),
       windows: custom['windows'] === undefined ? [] : readWindows(custom['windows']),
       aheadMs: typeof custom['aheadMs'] === 'number' ? custom['aheadMs'] : undefined,
+      urgent: custom['urgent'] === true,
     }
   } catch (error) {
     if (error instanceof Refused) return undefined

@@ -22,6 +22,7 @@ export interface BundleStatus {
   readonly reason: string | undefined
   readonly windowOpens: Instant | undefined
   readonly windowCloses: Instant | undefined
+  readonly urgent?: boolean
   /** Since when it is not meant for this device any more. */
   readonly withdrawnAt?: Instant
 }
@@ -54,6 +55,8 @@ export class HeldBundle {
   forced = false
   /** Applied, it is to be applied again for what was found since. */
   mending: Mending | undefined
+  /** It is urgent, and this device lets urgent ones be applied outside windows. */
+  anyTime = false
   window: WindowState = { open: false }
   /** When the window has to be looked at again. */
   windowUntil: Instant | undefined
@@ -83,9 +86,9 @@ export class HeldBundle {
 
   /** Whether `prepare.ahead` lets it be fetched by now; if not, it is looked at again when it does. */
   isTimeToFetch(now: Instant): boolean {
-    const { aheadMs } = this.assignment
+    const { aheadMs, urgent } = this.assignment
     const { open, opens } = this.window
-    if (aheadMs === undefined || open || opens === undefined) return true
+    if (urgent || aheadMs === undefined || open || opens === undefined) return true
     const from = instant(opens - aheadMs)
     this.fetchAt = from > now ? from : undefined
     return from <= now
@@ -146,14 +149,14 @@ export class HeldBundle {
     return this.state === 'applied' && this.mending === 'in-window' && !this.window.open ? waiting : undefined
   }
 
-  /** Whether it may be applied now: prepared, and its window open or somebody at the machine asked. */
+  /** Whether it may be applied now: prepared, and its window open, or urgent and allowed, or somebody at the machine asked. */
   get mayApply(): boolean {
     if (this.forced && this.prepared) return true
     if (this.state === 'applied' && this.prepared && this.mending !== undefined)
       return this.mending === 'any-time' || this.window.open
     const isReady =
       this.state === 'prepared' || (this.state === 'failed' && this.prepared && this.retryAt === undefined)
-    return isReady && this.window.open
+    return isReady && (this.window.open || this.anyTime)
   }
 
   retryLater(now: Instant): void {
@@ -174,14 +177,15 @@ export class HeldBundle {
   }
 
   status(): BundleStatus {
-    const { name, version } = this.assignment
+    const { name, version, urgent } = this.assignment
     const { state, prepared, window } = this
     const reason = this.reason ?? this.#waiting
-    return { name, version, state, prepared, reason, windowOpens: window.opens, windowCloses: window.closes }
+    const { opens: windowOpens, closes: windowCloses } = window
+    return { name, version, state, prepared, reason, windowOpens, windowCloses, ...(urgent && { urgent }) }
   }
 
   report(): BundleReport {
-    const { name, version } = this.assignment
+    const { name, version, urgent } = this.assignment
     const { state, results, engine, appliedAt } = this
     const reason = this.reason ?? this.#waiting
     return {
@@ -192,6 +196,7 @@ export class HeldBundle {
       ...(reason !== undefined && { reason }),
       ...(engine !== undefined && { engine }),
       ...(appliedAt !== undefined && { appliedAt }),
+      ...(urgent && { urgent }),
     }
   }
 

@@ -58,6 +58,8 @@ export interface BundleReport {
   readonly engine?: string
   /** Milliseconds since 1970 of the last apply. */
   readonly appliedAt?: number
+  /** Published as urgent; absent where it was not. */
+  readonly urgent?: boolean
   /** Since when it is withdrawn, in the same way. */
   readonly withdrawnAt?: number
   readonly results: readonly ResourceResult[]
@@ -270,6 +272,7 @@ function bundleAt(value: unknown, path: string): BundleReport {
     ...(engine === undefined ? {} : { engine: textAt(engine, `${path}.engine`, nameLengthMax) }),
     ...(appliedAt === undefined ? {} : { appliedAt: wholeAt(appliedAt, `${path}.appliedAt`, 0) }),
     ...(withdrawnAt === undefined ? {} : { withdrawnAt: wholeAt(withdrawnAt, `${path}.withdrawnAt`, 0) }),
+    ...(own(fields, 'urgent') === true && { urgent: true }),
     results: listAt(own(fields, 'results'), `${path}.results`, resultsMax).map((item, i) =>
       resultAt(item, `${path}.results[${i}]`),
     ),

@@ -6,7 +6,7 @@ import { homedir, hostname } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument } from 'yaml'
 import { Misconfigured } from '#base/errors.ts'
-import { fieldsAt, GuardFailed, isFields, listAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
+import { fieldsAt, GuardFailed, isFields, listAt, oneOfAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
 import { parseDuration } from '#base/time.ts'
 import type { Rate } from '#protocol/budget.ts'
 import { isAddress, type Address } from '#protocol/link.ts'
@@ -42,9 +42,11 @@ export interface Config {
    * bundle, how many an origin keeps, so that it can go back to them.
    */
   readonly disk: { readonly quotaBytes: number; readonly versions: number }
-  /** `facts.local.*` in templates and selects. */
+  /** When urgent bundles may be applied here: in their windows like all others, or at any time (decisions/0015). */
+  readonly urgent: 'window' | 'any'
   /** Whether this relay trades chunks with those of other sites. Off: most sites reach only the head office, and pay for what they upload. */
   readonly trade: boolean
+  /** `facts.local.*` in templates and selects. */
   readonly facts: Readonly<Record<string, string | number | boolean>>
   readonly engine: {
     readonly timeout: string
@@ -103,6 +105,9 @@ ${lines('bootstrap', given.bootstrap, `/ip4/192.0.2.10/tcp/${portDefault}`)}
 #   quota: ${quotaDefault}
 #   versions: ${versionsDefault}
 
+# When an urgent bundle may be applied here: in its window like any other ("window"), or at any time ("any").
+# urgent: window
+
 # Whether this relay trades with relays of other sites that do so too: it spares the line of the head office, and uses this one's upload.
 # trade: false
 
@@ -132,7 +137,7 @@ export function machineName(given: string | undefined): string {
 }
 
 const settings = {
-  '': ['listen', 'bootstrap', 'lan', 'wan', 'disk', 'trade', 'facts', 'engine'],
+  '': ['listen', 'bootstrap', 'lan', 'wan', 'disk', 'urgent', 'trade', 'facts', 'engine'],
   lan: ['discovery', 'port', 'up'],
   wan: ['down', 'up', 'polite', 'schedule'],
   disk: ['quota', 'versions'],
@@ -169,6 +174,7 @@ function configOf(value: unknown): Config {
       quotaBytes: sizeAt(own(disk, 'quota') ?? quotaDefault, 'disk.quota'),
       versions: wholeAt(own(disk, 'versions') ?? versionsDefault, 'disk.versions', 1, 100),
     },
+    urgent: oneOfAt(own(fields, 'urgent') ?? 'window', 'urgent', ['window', 'any'] as const),
     trade: switchAt(own(fields, 'trade'), 'trade') ?? false,
     facts: factsAt(own(fields, 'facts')),
     engine: {

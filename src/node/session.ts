@@ -301,7 +301,13 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
     },
     ...(isOrigin
       ? {}
-      : { agent: { device: { role: membership.role, site: membership.site, labels: membership.labels }, journal } }),
+      : {
+          agent: {
+            device: { role: membership.role, site: membership.site, labels: membership.labels },
+            journal,
+            urgent: config.urgent,
+          },
+        }),
     ...(repository && { intake: await intakeOf(home, identity.device, repository, set) }),
   })
   const keepers: Parts['keepers'] = {

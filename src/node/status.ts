@@ -47,6 +47,7 @@ export interface StatusDocument {
     readonly windowCloses: string | null
     /** Since when it is not meant for this member any more; null while it is. */
     readonly withdrawnAt: string | null
+    readonly urgent: boolean
   }[]
   /** What differs from the applied bundles, as the last looks found it. */
   readonly drift: readonly FindingDocument[]
@@ -152,6 +153,7 @@ export function statusDocument({
       windowOpens: timestamp(bundle.windowOpens),
       windowCloses: timestamp(bundle.windowCloses),
       withdrawnAt: timestamp(bundle.withdrawnAt),
+      urgent: bundle.urgent ?? false,
     })),
     drift: (watched?.drift ?? []).map(findingDocument),
     repaired: (watched?.repaired ?? []).map(repairDocument),

@@ -19,6 +19,7 @@ describe('what a signed target says', () => {
       version: 2,
       manifest,
       select: undefined,
+      urgent: false,
       windows: [],
       aheadMs: undefined,
     })
@@ -37,6 +38,11 @@ describe('what a signed target says', () => {
     ['a large manifest without a list', signed({}, { manifest: { ...manifest, length: 1_000_000 } })],
   ])('that is not understood leaves the bundle alone: %s', (_what, bundle) => {
     expect(assignmentOf(bundle)).toBeUndefined()
+  })
+
+  it('is urgent only where it says so', () => {
+    const said = [true, false, 'yes', undefined].map((urgent) => assignmentOf(signed({ urgent }))?.urgent)
+    expect(said).toEqual([true, false, false, false])
   })
 
   it('of a time ahead that is no number is passed over', () => {

@@ -16,6 +16,7 @@ const assignment = (more: Partial<Assignment> = {}): Assignment => ({
   select: undefined,
   windows: [],
   aheadMs: undefined,
+  urgent: false,
   ...more,
 })
 const windowIn = (ms: number): Assignment['windows'] =>

@@ -29,6 +29,18 @@ describe('the order of fetching', () => {
     expect(new Set(order).size).toBe(order.length)
   })
 
+  it('puts what is urgent before all else, be its window far and its packages large', () => {
+    const [usual, urgent] = [false, true].map((isUrgent) =>
+      [open, opensIn(2), never].flatMap((window) =>
+        [undefined, 1, 2 ** 40].map((length) => priorityOf(window, length, isUrgent)),
+      ),
+    ) as [number[], number[]]
+    expect(Math.max(...urgent)).toBeLessThan(Math.min(...usual))
+    expect(urgent.map((priority) => urgent.toSorted((a, b) => a - b).indexOf(priority))).toEqual(
+      usual.map((priority) => usual.toSorted((a, b) => a - b).indexOf(priority)),
+    )
+  })
+
   it('says the same of a window whenever it is asked, so that wants of different days compare', () => {
     expect(priorityOf({ open: false, opens: instant(start + 59_999) }, 1)).toBe(
       priorityOf({ open: false, opens: start }, 1),

@@ -57,3 +57,22 @@ describe('a bundle that is rolled back', () => {
     expect(fleet.run(60_000, () => known('web').every((bundle) => bundle?.version === 3))).toBe(true)
   })
 })
+
+describe('an urgent bundle', () => {
+  it('overtakes the package that fills the line, and one that is not urgent does not', () => {
+    const seconds = [true, false].map((urgent) => {
+      fleet = new SimulatedFleet({ seed: 7, sites: [{ name: 'berlin', relays: 1, clients: 2, line }] })
+      fleet.start()
+      // Eight seconds of the line, asked for first and smaller, so that it goes first.
+      fleet.publish([{ name: 'system', contents: [4_000_000, 4_000_000] }])
+      fleet.run(2_000)
+      fleet.publish([{ name: 'fix', contents: [5_000_000], custom: urgent ? { urgent } : {} }])
+      const begun = fleet.world.now
+      expect(fleet.run(120_000, () => fleet.isApplied('fix'))).toBe(true)
+      return (fleet.world.now - begun) / 1_000
+    })
+    // Of virtual time: five for its own bytes on the line.
+    expect(seconds[0]).toBeLessThan(8)
+    expect(seconds[1]).toBeGreaterThan(11)
+  })
+})

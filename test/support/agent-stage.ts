@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { after, hour, instant, toDate, type Instant } from '#base/time.ts'
-import { Agent } from '#agent/agent.ts'
+import { Agent, type AgentInit } from '#agent/agent.ts'
 import type { AgentEffect } from '#agent/effect.ts'
 import type { AgentInput } from '#agent/input.ts'
 import type { SignedBundle } from '#agent/assignment.ts'
@@ -20,13 +20,18 @@ let journal: Journal
 export let effects: AgentEffect[]
 export const manifests = new Map<string, { bytes: Uint8Array; contents: ContentRef[] }>()
 
-export function restart(device: Partial<Omit<Device, 'facts'>> = {}, kept = journal): void {
+export function restart(
+  device: Partial<Omit<Device, 'facts'>> = {},
+  kept = journal,
+  more: Partial<AgentInit> = {},
+): void {
   journal = kept
   effects = []
   agent = new Agent({
     device: { role: 'client', site: 'berlin', labels: { role: 'web' }, ...device },
     journal,
     seed: 'device',
+    ...more,
   })
 }
 /** Moves the clock, also backwards. */

@@ -27,7 +27,9 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
     String(device.release),
     device.lastReport === null ? 'never' : agoText(Date.parse(device.lastReport), now),
     watchedWords(device.drift.length, device.monitors.filter(({ state }) => state === 'failing').length) || '-',
-    device.bundles.map((bundle) => `${bundle.name}@${bundle.version} ${bundle.state}`).join(', '),
+    device.bundles
+      .map((bundle) => `${bundle.name}@${bundle.version} ${bundle.state}${bundle.urgent ? ' (urgent)' : ''}`)
+      .join(', '),
   ])
   const empty = 'No device has said hello yet. Make a token with `grapevine token create`, join, and run.'
   const details =

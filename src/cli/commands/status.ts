@@ -38,7 +38,9 @@ function statusText(status: StatusDocument, now: number): string[] {
           bundle.name,
           String(bundle.version),
           bundle.state,
-          bundle.withdrawnAt === null ? windowText(bundle.windowOpens, bundle.windowCloses, now) : '-',
+          bundle.withdrawnAt === null
+            ? `${bundle.urgent ? 'urgent, ' : ''}${windowText(bundle.windowOpens, bundle.windowCloses, now)}`
+            : '-',
           bundle.withdrawnAt === null
             ? (bundle.reason ?? '')
             : `not meant for this machine since ${agoText(Date.parse(bundle.withdrawnAt), now).replace(' ago', '')}; what it did stays`,
