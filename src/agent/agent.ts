@@ -13,16 +13,19 @@ import type { Finding, Repair } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
 import type { MonitorReport } from '#facts/monitor.ts'
 import type { BundleState } from '#facts/report.ts'
-import { selects, type Device } from '#policy/select.ts'
-import { assignmentOf, mayConcernSite, type Assignment, type SignedBundle } from './assignment.ts'
+import type { Device } from '#policy/select.ts'
+import type { Assignment, SignedBundle } from './assignment.ts'
 import type { AgentEffect } from './effect.ts'
 import { HeldBundle, type BundleStatus } from './held-bundle.ts'
 import type { AgentInput, ApplyOutcome, PrepareOutcome } from './input.ts'
 import type { Journal } from './journal.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
 import type { LookStatus } from './looked-bundle.ts'
+import { Pauses } from './pauses.ts'
 import { priorityOf } from './priority.ts'
+import { readinessOf, type Readiness } from './readiness.ts'
 import { Reporting, type Content } from './reporting.ts'
+import { selectionOf } from './selection.ts'
 import { Watching } from './watching.ts'
 import { Withdrawals } from './withdrawals.ts'
 
@@ -46,6 +49,8 @@ export interface Watched {
 const fetchingReportMs = 30_000
 
 export class Agent {
+  /** What is left alone for a while; to be looked at only. */
+  readonly pauses: Pauses
   readonly #device: Omit<Device, 'facts'>
   readonly #journal: Journal
   readonly #held = new Map<string, HeldBundle>()
@@ -66,6 +71,7 @@ export class Agent {
     this.#reporting = new Reporting(journal)
     this.#watching = new Watching(journal, seed)
     this.#withdrawals = new Withdrawals(journal)
+    this.pauses = new Pauses(journal)
   }
 
   handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -96,7 +102,15 @@ export class Agent {
         this.#applied(input.name, input.version, input.outcome, now, out)
         break
       case 'apply-now':
-        for (const held of this.#held.values()) held.force()
+        for (const held of this.#held.values()) if (!this.pauses.of(held.assignment.name, now)) held.force()
+        break
+      case 'pause':
+        out({ type: 'journal', entry: this.pauses.begin(input.pause) })
+        this.#reporting.soon(now)
+        break
+      case 'resume':
+        for (const entry of this.pauses.lift(input.bundle)) out({ type: 'journal', entry })
+        this.#reporting.soon(now)
         break
       case 'look':
         this.#isAlone ||= input.alone === true
@@ -120,7 +134,12 @@ export class Agent {
   nextWake(): Instant | undefined {
     if (this.#isAlone) return undefined
     const isFree = this.#busy === undefined
-    let next = earliest(this.#reporting.nextWake(), this.#watching.nextWake(isFree), this.#withdrawals.nextWake())
+    let next = earliest(
+      this.#reporting.nextWake(),
+      this.#watching.nextWake(isFree),
+      this.#withdrawals.nextWake(),
+      this.pauses.nextWake(),
+    )
     for (const held of this.#held.values()) next = earliest(next, held.nextWake(isFree))
     return next
   }
@@ -130,15 +149,8 @@ export class Agent {
     return [...this.#applicable().map((held) => held.status()), ...this.#withdrawals.status()]
   }
 
-  /** How far the bundles are that are to be here by now, for this device or for its neighbours; not those that wait for `prepare.ahead`. */
-  readiness(): { bundles: number; prepared: number; failed: number; unsized: number } {
-    const due = [...this.#held.values()].filter((held) => held.content !== 'ahead' || held.prepared)
-    return {
-      bundles: due.length,
-      prepared: due.filter((held) => held.isReady).length,
-      failed: due.filter((held) => held.state === 'failed' && !held.isReady).length,
-      unsized: due.filter((held) => held.content === 'manifest' && !held.isReady).length,
-    }
+  readiness(): Readiness {
+    return readinessOf(this.#held.values())
   }
 
   /** Bundles that the release means for this device or its neighbours, in no order. */
@@ -175,15 +187,9 @@ export class Agent {
 
   /** Takes up what a release newly means for us, and lets go of what it no longer does: that undoes nothing by itself. */
   #assign(now: Instant, out: (effect: AgentEffect) => void): void {
-    const wanted = new Map<string, { assignment: Assignment; purpose: 'apply' | 'hold' }>()
-    /** And what is not understood: of that it cannot be said that it is withdrawn. */
-    const meant = new Set<string>()
-    for (const signed of this.#signed) {
-      const assignment = assignmentOf(signed)
-      const purpose = assignment && this.#purpose(assignment)
-      if (!assignment || purpose === 'apply') meant.add(signed.name)
-      if (assignment && purpose) wanted.set(assignment.name, { assignment, purpose })
-    }
+    // Facts decide only once they are known: until then a bundle that asks for some is not ours yet.
+    const device = { ...this.#device, facts: this.#reporting.facts ?? {} }
+    const { wanted, meant } = selectionOf(this.#signed, device, this.#carries)
     for (const [name, held] of this.#held) {
       const next = wanted.get(name)
       const isSame = next?.assignment.version === held.assignment.version && next.purpose === held.purpose
@@ -204,14 +210,6 @@ export class Agent {
       out({ type: 'journal', entry })
       this.#reporting.soon(now)
     }
-  }
-
-  #purpose(assignment: Assignment): 'apply' | 'hold' | undefined {
-    const device = { ...this.#device, facts: this.#reporting.facts ?? {} }
-    // Facts decide only once they are known: until then a bundle that asks for some is not ours yet.
-    if (selects(assignment.select, device)) return 'apply'
-    const carries = this.#carries || this.#device.role !== 'client'
-    return carries && mayConcernSite(assignment.select, this.#device.site) ? 'hold' : undefined
   }
 
   #letGo(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -323,6 +321,7 @@ export class Agent {
         out({ type: 'want', ref: manifest, priority: priorityOf(held.window, undefined, urgent) })
       }
     }
+    if (this.pauses.forget(now)) this.#reporting.soon(now)
     for (const held of this.#applicable()) {
       held.mending = this.#watching.mendingOf(held.assignment.name, now)
       this.#work(held, now, out)
@@ -345,11 +344,13 @@ export class Agent {
 
   #content(now: Instant): Content {
     const { drift, repaired, monitors } = this.watched(now)
+    const pauses = this.pauses.list()
     return {
       bundles: [...this.#applicable().map((held) => held.report()), ...this.#withdrawals.reports()],
       drift,
       ...(repaired.length > 0 && { repaired }),
       ...(monitors.length > 0 && { monitors }),
+      ...(pauses.length > 0 && { pauses }),
     }
   }
 
@@ -362,7 +363,7 @@ export class Agent {
       out({ type: 'prepare', name, version, manifest })
       return
     }
-    if (held.mayApply) {
+    if (held.mayApply && !this.pauses.of(name, now)) {
       held.forced = false
       this.#busy = name
       this.#watching.applying(name, now, out)

@@ -1,6 +1,7 @@
 /** Everything that can happen to an agent. Who hands it in has carried out an effect, or speaks for the protocol or for a person. */
 import type { Digest } from '#base/digest.ts'
 import type { Facts } from '#facts/inventory.ts'
+import type { Pause } from '#facts/pause.ts'
 import type { ResourceResult } from '#facts/report.ts'
 import type { SignedBundle } from './assignment.ts'
 import type { Watch } from './watch.ts'
@@ -18,6 +19,9 @@ export type AgentInput =
   | { readonly type: 'facts'; readonly facts: Facts }
   /** Somebody at the machine asks to apply everything prepared now, in its window or not. */
   | { readonly type: 'apply-now' }
+  /** Somebody there wants a bundle, or the whole machine, left alone for a while, or no longer. */
+  | { readonly type: 'pause'; readonly pause: Pause }
+  | { readonly type: 'resume'; readonly bundle?: string }
   | WatchingInput
   | { readonly type: 'wake' }
 

@@ -4,6 +4,7 @@
  */
 import type { Finding, Repair } from '#facts/finding.ts'
 import type { MonitorReport } from '#facts/monitor.ts'
+import type { Pause } from '#facts/pause.ts'
 import type { BundleState, ResourceResult } from '#facts/report.ts'
 import { isDigest, type Digest } from '#base/digest.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
@@ -56,7 +57,17 @@ export interface MonitorEntry extends MonitorReport {
   readonly reactions?: number
 }
 
-export type JournalEntry = BundleEntry | ReportEntry | WatchEntry | DriftEntry | MonitorEntry
+export interface PauseEntry extends Pause {
+  readonly type: 'pause'
+}
+
+/** The pause of a bundle, or of the machine, is over. */
+export interface ResumeEntry {
+  readonly type: 'resume'
+  readonly bundle?: string
+}
+
+export type JournalEntry = BundleEntry | ReportEntry | PauseEntry | ResumeEntry | WatchEntry | DriftEntry | MonitorEntry
 
 /** What the journal says, newest entries winning. Lines of a newer program that we do not know are passed over. */
 export class Journal {
@@ -65,6 +76,8 @@ export class Journal {
   readonly drifts = new Map<string, DriftEntry>()
   /** By `monitorKey`. */
   readonly monitors = new Map<string, MonitorEntry>()
+  /** By the name of the bundle; undefined stands for all of the machine. */
+  readonly pauses = new Map<string | undefined, PauseEntry>()
   seq = 0
   facts: Digest | undefined
 
@@ -84,6 +97,7 @@ export class Journal {
       ...[...this.watches.values()].filter((watch) => isOfItsBundle(watch, watch.name)),
       ...[...this.drifts.values()].filter((drift) => isOfItsBundle(drift, drift.name)),
       ...[...this.monitors.values()].filter((monitor) => isOfItsBundle(monitor, monitor.bundle)),
+      ...this.pauses.values(),
       report,
     ]
   }
@@ -93,6 +107,17 @@ export class Journal {
     if (entry.type === 'watch') this.watches.set(entry.name, entry)
     else if (entry.type === 'drift') this.drifts.set(entry.name, entry)
     else this.monitors.set(monitorKey(entry.bundle, entry.name), entry)
+  }
+
+  /** An entry that is to be written is known from now on. */
+  pause(entry: PauseEntry): PauseEntry {
+    this.pauses.set(entry.bundle, entry)
+    return entry
+  }
+
+  resume(entry: ResumeEntry): ResumeEntry {
+    this.pauses.delete(entry.bundle)
+    return entry
   }
 
   #take(entry: Fields): void {
@@ -107,7 +132,8 @@ export class Journal {
     } else if (type === 'bundle') {
       const bundle = entry as unknown as BundleEntry
       this.bundles.set(bundle.name, bundle)
-    }
+    } else if (type === 'pause') this.pause(entry as unknown as PauseEntry)
+    else if (type === 'resume') this.resume(entry as unknown as ResumeEntry)
   }
 }
 

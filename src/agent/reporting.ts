@@ -15,7 +15,7 @@ export type ReportingEffect =
   | { readonly type: 'report'; readonly report: Report }
 
 /** What a report says beside who and when. */
-export type Content = Pick<Report, 'bundles' | 'drift' | 'repaired' | 'monitors'>
+export type Content = Pick<Report, 'bundles' | 'drift' | 'repaired' | 'monitors' | 'pauses'>
 
 /** States settle this long before they are reported: a start is one report, not five. */
 const settleMs = 300

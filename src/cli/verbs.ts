@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import { day, minute, parseDuration } from '#base/time.ts'
 import { isAddress } from '#protocol/link.ts'
 import type { Action } from './main.ts'
+import { parseUntil } from './until.ts'
 
 interface Verb {
   readonly name: string
@@ -150,6 +151,26 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/drift.ts'),
   },
   {
+    name: 'pause',
+    args: '[bundle]',
+    summary: 'apply and repair nothing on this machine, or nothing of one bundle, until a time; the origin hears of it',
+    options: [
+      new Option('--until <time>', 'ISO 8601, or how long from now; at most 90 days')
+        .argParser(untilOption)
+        .makeOptionMandatory(),
+      new Option('--reason <text>', 'why, in one line; shown at the origin').makeOptionMandatory(),
+    ],
+    example: 'grapevine pause --until 4h --reason stocktaking',
+    load: () => import('./commands/pause.ts'),
+  },
+  {
+    name: 'resume',
+    args: '[bundle]',
+    summary: 'end the pause of one bundle, or all pauses of this machine',
+    example: 'grapevine resume',
+    load: () => import('./commands/resume.ts'),
+  },
+  {
     name: 'fleet',
     args: '[device]',
     summary: 'at the origin: every device, its release, bundles and last report',
@@ -202,6 +223,12 @@ export const verbs: readonly Verb[] = [
 function durationOption(text: string): number {
   const parsed = parseDuration(text)
   if (parsed === undefined) throw new InvalidArgumentError('Write it as 60s, 15m, 7d, or ISO 8601 such as PT3H.')
+  return parsed
+}
+
+function untilOption(text: string): number {
+  const parsed = parseUntil(text, Date.now())
+  if (parsed === undefined) throw new InvalidArgumentError('Write it as 4h, 2d, 2026-03-07T06:00 or 2026-03-07T06:00Z.')
   return parsed
 }
 

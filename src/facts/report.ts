@@ -10,6 +10,7 @@ import { GuardFailed, fieldsAt, listAt, oneOfAt, own, textAt, wholeAt } from '#b
 import { findingAt, repairAt } from './finding.ts'
 import { factsAt } from './inventory.ts'
 import { monitorReportAt, monitorSaidMax, type MonitorReport } from './monitor.ts'
+import { pauseAt, pausesMax, type Pause } from './pause.ts'
 import type { Finding, Repair } from './finding.ts'
 import type { Facts } from './inventory.ts'
 
@@ -79,6 +80,8 @@ export interface Report {
   readonly repaired?: readonly Repair[]
   /** Absent where there are none. */
   readonly monitors?: readonly MonitorReport[]
+  /** What is left alone for a while by the word of somebody there; absent where nothing is. */
+  readonly pauses?: readonly Pause[]
   /** Full once, then only when they changed. */
   readonly facts?: Facts
 }
@@ -151,6 +154,7 @@ function limited(report: Report): Report {
         .slice(0, monitorsMax)
         .map((monitor) => ({ ...monitor, said: cut(monitor.said, monitorSaidMax) })),
     }),
+    ...(report.pauses && { pauses: report.pauses.slice(0, pausesMax) }),
   }
 }
 
@@ -199,8 +203,9 @@ function withShortDrift(report: Report): Report {
 
 function bare(report: Report): Report {
   const bundles = report.bundles.map((bundle) => ({ ...cutReason(bundle, 0), results: [] }))
+  const pauses = report.pauses?.map((pause) => ({ ...pause, reason: cut(pause.reason, 40) }))
   const { repaired: _, monitors: __, ...rest } = withoutFacts(report)
-  return { ...rest, bundles, drift: [] }
+  return { ...rest, bundles, drift: [], ...(pauses && { pauses }) }
 }
 
 function cutReason<T extends { readonly reason?: string }>(item: T, lengthMax: number): T {
@@ -244,6 +249,7 @@ function reportAt(value: unknown): Report {
   // Devices with an older program say nothing of these.
   const repaired = listAt(own(fields, 'repaired') ?? [], 'report.repaired', repairedMax)
   const monitors = listAt(own(fields, 'monitors') ?? [], 'report.monitors', monitorsMax)
+  const pauses = own(fields, 'pauses')
   return {
     v: 1,
     seq: wholeAt(own(fields, 'seq'), 'report.seq', 1),
@@ -255,6 +261,9 @@ function reportAt(value: unknown): Report {
     drift: listAt(own(fields, 'drift'), 'report.drift', driftMax).map((item, i) => findingAt(item, `drift[${i}]`)),
     ...(repaired.length > 0 && { repaired: repaired.map((item, i) => repairAt(item, `repaired[${i}]`)) }),
     ...(monitors.length > 0 && { monitors: monitors.map((item, i) => monitorReportAt(item, `monitors[${i}]`)) }),
+    ...(pauses !== undefined && {
+      pauses: listAt(pauses, 'report.pauses', pausesMax).map((item, i) => pauseAt(item, `pauses[${i}]`)),
+    }),
     ...(facts === undefined ? {} : { facts: factsAt(facts, 'facts') }),
   }
 }

@@ -54,6 +54,8 @@ const agentInputs: ReadonlySet<string> = new Set([
   'look',
   'observed',
   'checked',
+  'pause',
+  'resume',
 ])
 
 export class Member {

@@ -2,6 +2,7 @@
 import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
 import { drift } from './drift.ts'
+import { pause, resume } from './pause.ts'
 import { publish } from './publish.ts'
 import { rollback, versions } from './rollback.ts'
 import type { Session } from './session.ts'
@@ -23,6 +24,8 @@ export type CommandName =
   | 'token-list'
   | 'apply'
   | 'drift'
+  | 'pause'
+  | 'resume'
   | 'doctor'
 
 export type Carried = (
@@ -44,6 +47,8 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   'token-list': listTokens,
   apply: applyNow,
   drift,
+  pause,
+  resume,
   doctor: diagnose,
 }
 

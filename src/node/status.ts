@@ -2,6 +2,7 @@
 import { toTimestamp, type Instant } from '#base/time.ts'
 import type { BundleReport, BundleState } from '#facts/report.ts'
 import type { Member } from '#member/member.ts'
+import { documentOf, pausesOf, type PauseDocument } from './pause.ts'
 import type { Budget } from '#protocol/budget.ts'
 import {
   findingDocument,
@@ -54,6 +55,8 @@ export interface StatusDocument {
   /** What differed within the last week and was mended. */
   readonly repaired: readonly RepairDocument[]
   readonly monitors: readonly MonitorDocument[]
+  /** What somebody at this machine wants left alone for a while. */
+  readonly pauses: readonly PauseDocument[]
   readonly contents: { readonly complete: number; readonly partial: number }
   readonly wan: TrafficDocument & {
     readonly neededBytes: number
@@ -91,6 +94,7 @@ export interface FleetDocument {
     readonly drift: readonly FindingDocument[]
     readonly repaired: readonly RepairDocument[]
     readonly monitors: readonly MonitorDocument[]
+    readonly pauses: readonly PauseDocument[]
   }[]
 }
 
@@ -158,6 +162,7 @@ export function statusDocument({
     drift: (watched?.drift ?? []).map(findingDocument),
     repaired: (watched?.repaired ?? []).map(repairDocument),
     monitors: (watched?.monitors ?? []).map(monitorDocument),
+    pauses: pausesOf(agent),
     contents: { complete, partial: held.length - complete },
     wan: {
       ...wan,
@@ -198,6 +203,7 @@ export function fleetDocument(member: Member): FleetDocument {
       drift: device.drift.map(findingDocument),
       repaired: device.repaired.map(repairDocument),
       monitors: device.monitors.map(monitorDocument),
+      pauses: device.pauses.map(documentOf),
     })),
   }
 }

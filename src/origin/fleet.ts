@@ -8,6 +8,7 @@ import { instant, type Instant } from '#base/time.ts'
 import type { Finding, Repair } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
 import type { MonitorReport } from '#facts/monitor.ts'
+import type { Pause } from '#facts/pause.ts'
 import type { BundleReport, Report } from '#facts/report.ts'
 import type { Membership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
@@ -31,6 +32,7 @@ export interface Device {
   readonly drift: readonly Finding[]
   readonly repaired: readonly Repair[]
   readonly monitors: readonly MonitorReport[]
+  readonly pauses: readonly Pause[]
   readonly facts: Facts | undefined
   /** Number of the report that brought the facts. */
   readonly factsSeq: number
@@ -79,6 +81,7 @@ export class Fleet {
       drift: report.drift,
       repaired: report.repaired ?? [],
       monitors: report.monitors ?? [],
+      pauses: report.pauses ?? [],
       ...facts,
     })
   }
@@ -113,6 +116,7 @@ export class Fleet {
       drift: [],
       repaired: [],
       monitors: [],
+      pauses: [],
       facts: undefined,
       factsSeq: 0,
       ...known,
@@ -147,6 +151,7 @@ function deviceOf(entry: Fields): Device | undefined {
     factsSeq: device.factsSeq ?? 0,
     repaired: device.repaired ?? [],
     monitors: device.monitors ?? [],
+    pauses: device.pauses ?? [],
     token: device.token,
     lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport),
   }

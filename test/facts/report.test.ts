@@ -115,10 +115,20 @@ describe('a report', () => {
       ...bundle,
       name: `${'n'.repeat(60)}${index}`,
       reason: 'é'.repeat(900),
+      urgent: true,
+      appliedAt: 1_772_812_800_000,
+      withdrawnAt: 1_772_812_800_000,
       results: Array.from({ length: 100 }, () => result),
     }))
     const drift = Array.from({ length: 3000 }, () => finding)
-    const bytes = encodeReport({ ...report, bundles, drift })
+    const pauses = bundles.map(({ name }) => ({
+      bundle: name,
+      since: 1e12,
+      until: 2e12,
+      reason: '\u{1f347}'.repeat(100),
+    }))
+    const bytes = encodeReport({ ...report, bundles, drift, pauses })
+    expect(readReport(bytes).pauses).toHaveLength(16)
     expect(bytes.byteLength).toBeLessThanOrEqual(reportBytesMax)
     expect(readReport(bytes).bundles.map(({ state }) => state)).toEqual(Array.from({ length: 256 }, () => 'applied'))
   })
@@ -134,6 +144,12 @@ describe('a report', () => {
       'bundles[0].results[0].outcome',
     ],
     ['no drift', JSON.stringify({ ...report, drift: undefined }), 'report.drift'],
+    ['a pause without end', JSON.stringify({ ...report, pauses: [{ since: 1, reason: 'x' }] }), 'pauses[0].until'],
+    [
+      'more pauses than there may be',
+      JSON.stringify({ ...report, pauses: Array.from({ length: 17 }, () => ({})) }),
+      'report.pauses',
+    ],
     ['facts without limit', JSON.stringify({ ...report, facts: { a: 'x'.repeat(2000) } }), 'facts.a'],
     ['a list in place of a finding', JSON.stringify({ ...report, drift: [[]] }), 'drift[0]'],
   ])('with %s is refused, and the place is named', (_, text, where) => {

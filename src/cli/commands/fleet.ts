@@ -4,6 +4,7 @@ import { callHome } from '#node/home-call.ts'
 import { homeFolder } from '#node/config.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
+import { pauseText } from '../pause-text.ts'
 import { agoText, table } from '../print.ts'
 import { watchedText, watchedWords } from '../watched-text.ts'
 
@@ -27,9 +28,7 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
     String(device.release),
     device.lastReport === null ? 'never' : agoText(Date.parse(device.lastReport), now),
     watchedWords(device.drift.length, device.monitors.filter(({ state }) => state === 'failing').length) || '-',
-    device.bundles
-      .map((bundle) => `${bundle.name}@${bundle.version} ${bundle.state}${bundle.urgent ? ' (urgent)' : ''}`)
-      .join(', '),
+    bundlesText(device, now),
   ])
   const empty = 'No device has said hello yet. Make a token with `grapevine token create`, join, and run.'
   const details =
@@ -62,16 +61,35 @@ function ambiguous(name: string, devices: FleetDocument['devices']): Misconfigur
   })
 }
 
+/** A pause that is over counts no more, though the device has not said so yet. */
+const pausesOf = (
+  { pauses }: FleetDocument['devices'][number],
+  now: number,
+): FleetDocument['devices'][number]['pauses'] => pauses.filter(({ until }) => Date.parse(until) > now)
+
+function bundlesText(device: FleetDocument['devices'][number], now: number): string {
+  const pauses = pausesOf(device, now)
+  const all = pauses.find(({ bundle }) => bundle === null)
+  const bundles = device.bundles.map(({ name, version, state, urgent }) => {
+    const isPaused = pauses.some(({ bundle }) => bundle === name)
+    return `${name}@${version} ${state}${urgent ? ' (urgent)' : ''}${isPaused ? ' (paused)' : ''}`
+  })
+  return [...(all ? [`paused, ends ${agoText(Date.parse(all.until), now)}: ${all.reason}`] : []), ...bundles].join(', ')
+}
+
 function detailsOf(device: FleetDocument['devices'][number]): string[] {
   const results = device.bundles.flatMap((bundle) =>
     bundle.results.map((result) => [bundle.name, result.id, result.outcome, result.reason ?? '']),
   )
+  const now = Date.now()
+  const pauses = pausesOf(device, now).map((pause) => pauseText(pause, now))
   const reasons = device.bundles.flatMap((bundle) => [
     ...(bundle.reason ? [`${bundle.name}: ${bundle.reason}`] : []),
     ...(bundle.withdrawnAt === undefined
       ? []
-      : [`${bundle.name}: withdrawn there ${agoText(bundle.withdrawnAt, Date.now())}; what it did stays`]),
+      : [`${bundle.name}: withdrawn there ${agoText(bundle.withdrawnAt, now)}; what it did stays`]),
   ])
   const lines = results.length > 0 ? ['', ...table(['BUNDLE', 'RESOURCE', 'OUTCOME', 'REASON'], results)] : []
-  return [...lines, ...(reasons.length > 0 ? ['', ...reasons] : [])]
+  const remarks = [...pauses, ...reasons]
+  return [...lines, ...(remarks.length > 0 ? ['', ...remarks] : [])]
 }

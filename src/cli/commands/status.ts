@@ -3,6 +3,7 @@ import { callHome } from '#node/home-call.ts'
 import { homeFolder } from '#node/config.ts'
 import type { StatusDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
+import { pauseText } from '../pause-text.ts'
 import { agoText, sizeText, table } from '../print.ts'
 import { watchedText, watchedWords } from '../watched-text.ts'
 
@@ -29,6 +30,7 @@ function statusText(status: StatusDocument, now: number): string[] {
     `release ${release}, ${contents.complete} contents complete, ${contents.partial} partial, ${outbox} reports waiting`,
     `line: ${sizeText(wan.downBytes)} down, ${sizeText(wan.upBytes)} up${wan.factor === null ? '' : `, of ${sizeText(wan.neededBytes)} needed`}`,
   ]
+  lines.push(...status.pauses.map((pause) => pauseText(pause, now)))
   if (bundles.length > 0)
     lines.push(
       '',
