@@ -63,6 +63,7 @@ export class Agent {
   readonly #withdrawals: Withdrawals
   /** Nothing is done but to look for drift. */
   #isAlone = false
+  #isGone = false
 
   constructor({ device, journal, seed, urgent = 'window' }: AgentInit) {
     this.#urgent = urgent
@@ -123,6 +124,10 @@ export class Agent {
       case 'checked':
         this.#watching.handle(input, now, out)
         break
+      case 'leaving':
+        this.#isGone = true
+        this.#reporting.atOnce(now)
+        break
       case 'wake':
         break
       default:
@@ -147,6 +152,11 @@ export class Agent {
   /** Bundles meant for this device, in order of name; then those that were and are withdrawn. */
   status(): BundleStatus[] {
     return [...this.#applicable().map((held) => held.status()), ...this.#withdrawals.status()]
+  }
+
+  /** It leaves, and was able to say so. */
+  get isGone(): boolean {
+    return this.#isGone && this.#reporting.isPossible
   }
 
   readiness(): Readiness {
@@ -333,6 +343,7 @@ export class Agent {
 
   /** What was applied is looked at once nothing else wants the engine. */
   #watch(now: Instant, out: (effect: AgentEffect) => void): void {
+    if (this.#isGone) return
     const applied = this.#applicable().flatMap(({ assignment: { name, version }, state, appliedAt }) =>
       state === 'applied' || state === 'applying' ? [{ name, version, state, appliedAt }] : [],
     )
@@ -351,11 +362,12 @@ export class Agent {
       ...(repaired.length > 0 && { repaired }),
       ...(monitors.length > 0 && { monitors }),
       ...(pauses.length > 0 && { pauses }),
+      ...(this.#isGone && { left: true }),
     }
   }
 
   #work(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
-    if (this.#busy !== undefined) return
+    if (this.#busy !== undefined || this.#isGone) return
     const { name, version, manifest } = held.assignment
     if (held.takeRetry(now) && (held.state === 'blocked' || !held.prepared)) this.#move(held, 'retry', now, out)
     if (held.state === 'preparing' && held.content === 'complete') {

@@ -22,6 +22,8 @@ export type AgentInput =
   /** Somebody there wants a bundle, or the whole machine, left alone for a while, or no longer. */
   | { readonly type: 'pause'; readonly pause: Pause }
   | { readonly type: 'resume'; readonly bundle?: string }
+  /** This device leaves the fleet: one last report, and nothing is done any more. */
+  | { readonly type: 'leaving' }
   | WatchingInput
   | { readonly type: 'wake' }
 

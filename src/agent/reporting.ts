@@ -15,7 +15,7 @@ export type ReportingEffect =
   | { readonly type: 'report'; readonly report: Report }
 
 /** What a report says beside who and when. */
-export type Content = Pick<Report, 'bundles' | 'drift' | 'repaired' | 'monitors' | 'pauses'>
+export type Content = Pick<Report, 'bundles' | 'drift' | 'repaired' | 'monitors' | 'pauses' | 'left'>
 
 /** States settle this long before they are reported: a start is one report, not five. */
 const settleMs = 300
@@ -52,6 +52,11 @@ export class Reporting {
   /** Something changed that is worth telling within `ms`. */
   soon(now: Instant, ms: number = settleMs): void {
     this.#at = earliest(this.#at, after(now, ms))
+  }
+
+  /** Now, not when states have settled. */
+  atOnce(now: Instant): void {
+    this.#at = now
   }
 
   nextWake(): Instant | undefined {

@@ -171,6 +171,19 @@ export const verbs: readonly Verb[] = [
     load: () => import('./commands/resume.ts'),
   },
   {
+    name: 'leave',
+    summary: 'leave the fleet and remove every trace of it from this machine; asks first',
+    options: [
+      new Option('--yes', 'do not ask').default(false),
+      new Option('--origin', 'also where this is the origin: that ends the fleet').default(false),
+      new Option('--wait <duration>', 'how long the last report may take to be handed on')
+        .default(10_000, '10s')
+        .argParser(durationOption),
+    ],
+    example: 'grapevine leave --yes',
+    load: () => import('./commands/leave.ts'),
+  },
+  {
     name: 'fleet',
     args: '[device]',
     summary: 'at the origin: every device, its release, bundles and last report',

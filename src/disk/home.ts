@@ -23,6 +23,8 @@ const format = 1
 /** Without these a member does not know who it is. */
 const irreplaceable = ['keys', 'trust'] as const
 const folders = [...irreplaceable, 'contents', 'index', 'journal', 'outbox', 'bundles'] as const
+/** All that Grapevine puts into a home but the mark of an unfinished one, keys first. */
+export const homeNames: readonly string[] = [...folders, 'config.yaml', 'version', 'control.sock']
 /** Linux has room for 107 bytes; some systems for fewer. */
 const socketPathBytesMax = 100
 

@@ -82,6 +82,8 @@ export interface Report {
   readonly monitors?: readonly MonitorReport[]
   /** What is left alone for a while by the word of somebody there; absent where nothing is. */
   readonly pauses?: readonly Pause[]
+  /** Its last one: it leaves the fleet. */
+  readonly left?: boolean
   /** Full once, then only when they changed. */
   readonly facts?: Facts
 }
@@ -261,6 +263,7 @@ function reportAt(value: unknown): Report {
     drift: listAt(own(fields, 'drift'), 'report.drift', driftMax).map((item, i) => findingAt(item, `drift[${i}]`)),
     ...(repaired.length > 0 && { repaired: repaired.map((item, i) => repairAt(item, `repaired[${i}]`)) }),
     ...(monitors.length > 0 && { monitors: monitors.map((item, i) => monitorReportAt(item, `monitors[${i}]`)) }),
+    ...(own(fields, 'left') === true && { left: true }),
     ...(pauses !== undefined && {
       pauses: listAt(pauses, 'report.pauses', pausesMax).map((item, i) => pauseAt(item, `pauses[${i}]`)),
     }),

@@ -21,7 +21,7 @@ import type { ProtocolInit } from '#protocol/protocol-init.ts'
 
 /** What only the protocol tells an agent. */
 type Inner = 'release' | 'complete' | 'carry' | 'wake'
-export type MemberInput = ProtocolInput | Exclude<AgentInput, { type: Inner }>
+export type MemberInput = ProtocolInput | Exclude<AgentInput, { type: Inner | 'leaving' }>
 
 export type MemberEffect =
   | ProtocolEffect
@@ -93,7 +93,7 @@ export class Member {
     if (isAgentInput(input)) this.#agentTurn(input, now, out, notices)
     else {
       this.protocol.handle(input, now, out, (notice) => notices.push(notice))
-      if (input.type === 'wake') this.#agentTurn({ type: 'wake' }, now, out, notices)
+      if (input.type === 'wake' || input.type === 'leaving') this.#agentTurn({ type: input.type }, now, out, notices)
     }
     // A notice may lead to new wants, and those to new notices: contents that are here already.
     for (let notice = notices.shift(); notice; notice = notices.shift()) this.#notice(notice, now, out, notices)
@@ -170,6 +170,6 @@ export class Member {
   }
 }
 
-function isAgentInput(input: MemberInput): input is Exclude<AgentInput, { type: Inner }> {
+function isAgentInput(input: MemberInput): input is Exclude<AgentInput, { type: Inner | 'leaving' }> {
   return agentInputs.has(input.type)
 }

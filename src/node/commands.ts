@@ -2,6 +2,7 @@
 import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
 import { drift } from './drift.ts'
+import { leave } from './leave.ts'
 import { pause, resume } from './pause.ts'
 import { publish } from './publish.ts'
 import { rollback, versions } from './rollback.ts'
@@ -26,6 +27,7 @@ export type CommandName =
   | 'drift'
   | 'pause'
   | 'resume'
+  | 'leave'
   | 'doctor'
 
 export type Carried = (
@@ -49,6 +51,7 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   drift,
   pause,
   resume,
+  leave,
   doctor: diagnose,
 }
 

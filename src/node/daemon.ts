@@ -38,6 +38,8 @@ export class Daemon {
   readonly #pulses: readonly (NodeJS.Timeout | undefined)[]
   /** Resolves with our own mistake, if one happens: the process must end. */
   readonly failed: Promise<unknown>
+  /** Resolves when this member leaves the fleet: the process must end. */
+  readonly left: Promise<void>
 
   private constructor(parts: {
     session: Session
@@ -46,6 +48,7 @@ export class Daemon {
     control: ControlServer
     pulses: readonly (NodeJS.Timeout | undefined)[]
     failed: Promise<unknown>
+    left: Promise<void>
   }) {
     this.#session = parts.session
     this.#mesh = parts.mesh
@@ -53,14 +56,17 @@ export class Daemon {
     this.#control = parts.control
     this.#pulses = parts.pulses
     this.failed = parts.failed
+    this.left = parts.left
   }
 
   static async start({ home, listen, bootstrap, log }: DaemonInit): Promise<Daemon> {
     const session = await Session.open(home, log)
     const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>()
+    const { promise: left, resolve: leave } = Promise.withResolvers<void>()
     const alarm: Alarm = new Alarm(() => session.feed({ type: 'wake' }))
     try {
       session.onFeed(() => alarm.set(session.member.nextWake()), fail)
+      session.onLeave(leave)
       await session.load()
       const mesh = await startMesh(meshOptions(session, listen, log), session.effects.events())
       session.effects.attach(mesh)
@@ -81,7 +87,7 @@ export class Daemon {
       // After `ready`: nothing waits for facts but what selects by them, and the first report.
       findFacts(session).then(sweep, fail)
       const pulses = [heartbeatOf(session), ledgerPulse(session, log), setInterval(sweep, sweepMs).unref()]
-      return new Daemon({ session, mesh, alarm, control, pulses, failed })
+      return new Daemon({ session, mesh, alarm, control, pulses, failed, left })
     } catch (error) {
       alarm.stop()
       await session.close()

@@ -88,6 +88,7 @@ export class Session {
   #lanState: () => readonly LanState[] = () => []
   #afterFeed: () => void = () => {}
   readonly #waiting = new Map<() => boolean, () => void>()
+  #leave: () => void = () => {}
   #exclusive: Promise<unknown> = Promise.resolve()
   #bug: (error: unknown) => void = (error) => {
     throw error
@@ -177,6 +178,16 @@ export class Session {
   onFeed(afterFeed: () => void, onBug: (error: unknown) => void): void {
     this.#afterFeed = afterFeed
     this.#bug = onBug
+  }
+
+  /** Who ends the process when this member leaves the fleet. */
+  onLeave(leave: () => void): void {
+    this.#leave = leave
+  }
+
+  /** Ends the daemon, for good. */
+  leave(): void {
+    this.#leave()
   }
 
   /** What lies in the home is made known to the machine: contents to serve, reports to carry. */

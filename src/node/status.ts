@@ -94,6 +94,8 @@ export interface FleetDocument {
     readonly drift: readonly FindingDocument[]
     readonly repaired: readonly RepairDocument[]
     readonly monitors: readonly MonitorDocument[]
+    /** When it left the fleet; null for a member. */
+    readonly left: string | null
     readonly pauses: readonly PauseDocument[]
   }[]
 }
@@ -203,6 +205,7 @@ export function fleetDocument(member: Member): FleetDocument {
       drift: device.drift.map(findingDocument),
       repaired: device.repaired.map(repairDocument),
       monitors: device.monitors.map(monitorDocument),
+      left: timestamp(device.left),
       pauses: device.pauses.map(documentOf),
     })),
   }

@@ -33,6 +33,8 @@ export interface Device {
   readonly repaired: readonly Repair[]
   readonly monitors: readonly MonitorReport[]
   readonly pauses: readonly Pause[]
+  /** When it said that it leaves the fleet, by the origin's clock; undefined for a member. */
+  readonly left: Instant | undefined
   readonly facts: Facts | undefined
   /** Number of the report that brought the facts. */
   readonly factsSeq: number
@@ -82,6 +84,7 @@ export class Fleet {
       repaired: report.repaired ?? [],
       monitors: report.monitors ?? [],
       pauses: report.pauses ?? [],
+      left: report.left === true ? now : undefined,
       ...facts,
     })
   }
@@ -117,6 +120,7 @@ export class Fleet {
       repaired: [],
       monitors: [],
       pauses: [],
+      left: undefined,
       facts: undefined,
       factsSeq: 0,
       ...known,
@@ -152,6 +156,7 @@ function deviceOf(entry: Fields): Device | undefined {
     repaired: device.repaired ?? [],
     monitors: device.monitors ?? [],
     pauses: device.pauses ?? [],
+    left: device.left === undefined ? undefined : instant(device.left),
     token: device.token,
     lastReport: device.lastReport === undefined ? undefined : instant(device.lastReport),
   }

@@ -54,6 +54,8 @@ export type ProtocolInput =
   | { readonly type: 'survey' }
   /** The time of `nextWake` has come. */
   | { readonly type: 'wake' }
+  /** This member leaves the fleet: its reports go to whoever takes them. */
+  | { readonly type: 'leaving' }
   /** Says good-bye to all neighbours, so that duties pass on at once. */
   | { readonly type: 'stopping' }
 

@@ -46,7 +46,7 @@ export class Protocol {
   readonly #uplink: Uplink
   readonly #exchange: Exchange
   readonly #traders: Traders
-  readonly #reports: Reports
+  readonly reports: Reports
   readonly #serving: Serving
   #carries = false
   /** The input at hand moves chunks and nothing else: who acts and whom to dial stays as it is. */
@@ -72,7 +72,7 @@ export class Protocol {
       this.ledger,
     )
     this.#serving = new Serving(neighbours, this.#exchange, this.#traders, budgets)
-    this.#reports = new Reports(self, this.neighbours)
+    this.reports = new Reports(self, this.neighbours)
     this.progress = new Progress({ self, neighbours, exchange: this.#exchange, uplink: this.#uplink, readiness })
   }
 
@@ -117,7 +117,7 @@ export class Protocol {
         this.#reconcile.nextWake(),
         this.#roster.nextWake(this.#uplink.mayGoOutside, this.#uplink.sought()),
         this.#uplink.nextWake(),
-        this.#reports.nextWake(),
+        this.reports.nextWake(),
       )
     this.#isSiteSettled = true
     return earliest(this.#siteWake, this.#exchange.nextWake(), this.#serving.nextWake(), this.progress.nextWake())
@@ -136,10 +136,6 @@ export class Protocol {
   /** Bytes that this member had to learn, however they came: chunks and signed metadata (protocol.md §7). */
   get neededBytes(): number {
     return this.ledger.neededBytes + this.#head.neededBytes
-  }
-
-  get reportsWaiting(): number {
-    return this.#reports.waiting
   }
 
   knownAddresses(): KnownAddress[] {
@@ -200,13 +196,15 @@ export class Protocol {
         this.#head.announce(turn, input.pack)
         return this.#metadataChanged(turn, 'young')
       case 'spooled':
-        return this.#reports.spooled(turn, input.name, input.bytes)
+        return this.reports.spooled(turn, input.name, input.bytes)
       case 'report-read':
-        return this.#reports.read(turn, input.link, input.sealed)
+        return this.reports.read(turn, input.link, input.sealed)
       case 'survey':
         return this.progress.survey(turn)
       case 'wake':
         return this.#wake(turn)
+      case 'leaving':
+        return this.reports.leaving(turn)
       case 'stopping':
         this.#phase = 'stopped'
         return this.#dismissAll(turn)
@@ -230,11 +228,11 @@ export class Protocol {
     const standing = this.#uplink.standing
     if (standing.acting !== before.acting || standing.reach !== before.reach) {
       this.#exchange.standingChanged(turn)
-      this.#reports.routesChanged(turn)
+      this.reports.routesChanged(turn)
     }
     this.#carry(turn, standing.acting, !before.acting)
     this.#roster.wake(turn, this.#uplink.mayGoOutside, this.#uplink.sought())
-    this.#reports.wake(turn)
+    this.reports.wake(turn)
     this.#isSiteSettled = false
   }
 
@@ -326,7 +324,7 @@ export class Protocol {
         this.#uplink.told(neighbour, message.others)
         this.#exchange.line.look(turn.now)
         this.#exchange.line.standingHeard(turn, neighbour)
-        return this.#reports.routesChanged(turn)
+        return this.reports.routesChanged(turn)
       case 'want':
         if (!this.#exchange.wanted(turn, neighbour, message.contents)) dismiss(turn, neighbour, 'TOO_MUCH')
         return
@@ -341,9 +339,9 @@ export class Protocol {
       case 'lease':
         return this.#exchange.leased(turn, neighbour, message)
       case 'reports':
-        return this.#reports.arrived(turn, neighbour, message.sealed)
+        return this.reports.arrived(turn, neighbour, message.sealed)
       case 'receipt':
-        return this.#reports.receipt(turn, message.bytes)
+        return this.reports.receipt(turn, message.bytes)
       case 'progress':
         return this.progress.heard(turn, neighbour, message)
       default:
@@ -363,7 +361,7 @@ export class Protocol {
     this.#reconcile.soon(turn)
     this.#exchange.line.standingHeard(turn, neighbour)
     this.#exchange.established(turn, neighbour)
-    this.#reports.routesChanged(turn)
+    this.reports.routesChanged(turn)
     if (hello) turn.notify({ type: 'greeted', peer: neighbour.peer, membership: hello.membership })
   }
 
@@ -384,7 +382,7 @@ export class Protocol {
     this.#uplink.down(link)
     this.progress.down(turn.now, neighbour)
     this.#roster.down(turn, neighbour)
-    this.#reports.routesChanged(turn)
+    this.reports.routesChanged(turn)
     if (neighbour.phase === 'established')
       turn.out({ type: 'log', level: 'info', event: 'link.down', fields: { peer: neighbour.peer } })
   }

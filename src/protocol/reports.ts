@@ -44,6 +44,8 @@ export class Reports {
   readonly #neighbours: Neighbours
   readonly #carried = new Map<Digest, Carried>()
   readonly #bringers = new Map<Digest, Bringer>()
+  /** Nobody else will carry what is still here, so anybody will do. */
+  #isLeaving = false
   /** Nothing is to be done before this. */
   #wakeAt: Instant | undefined
 
@@ -55,6 +57,17 @@ export class Reports {
   /** Reports that wait for their receipt, ours and carried ones. */
   get waiting(): number {
     return this.#carried.size
+  }
+
+  /** Of these, those that nobody was sent yet. */
+  get unsent(): number {
+    return [...this.#carried.values()].filter(({ sentOn }) => sentOn === undefined).length
+  }
+
+  /** We leave the fleet: what waits goes out now, to any neighbour of the site where no way leads to the origin. */
+  leaving(turn: Turn): void {
+    this.#isLeaving = true
+    for (const carried of this.#carried.values()) this.#hurry(turn, carried)
   }
 
   /** A receipt came; one that the origin did not sign empties nothing. */
@@ -211,11 +224,14 @@ export class Reports {
     return after(turn.now, route && !route.inside ? reportBatchMs : reportLanMs)
   }
 
-  /** The origin itself, else everybody of the site who reaches the outside. */
+  /** The origin itself, else everybody of the site who reaches the outside; who leaves takes anybody of the site for want of them. */
   #routes(): Neighbour[] {
     const all = this.#neighbours.list()
     const origin = all.find((neighbour) => neighbour.membership?.role === 'origin')
-    return origin ? [origin] : all.filter((neighbour) => neighbour.inside && neighbour.acting && neighbour.reach)
+    if (origin) return [origin]
+    const inside = all.filter((neighbour) => neighbour.inside)
+    const reaching = inside.filter((neighbour) => neighbour.acting && neighbour.reach)
+    return reaching.length === 0 && this.#isLeaving ? inside : reaching
   }
 }
 

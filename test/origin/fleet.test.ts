@@ -72,6 +72,16 @@ describe('a report', () => {
     expect(fleet.list()[0]?.release).toBe(2)
   })
 
+  it('tells what is left alone there, and that the device left, until it says otherwise', () => {
+    const pause = { since: now, until: after(now, 1_000), reason: 'stocktaking' }
+    fleet.reported(member('web-1'), 1, report(1, { pauses: [pause], left: true }), now)
+    const kept = JSON.parse(JSON.stringify(fleet.list())) as unknown[]
+    expect(Fleet.restore(kept).list()[0]).toMatchObject({ pauses: [pause], left: now })
+    fleet.reported(member('web-1'), 2, report(2), after(now, 5))
+    expect(fleet.list()[0]).toMatchObject({ pauses: [], left: undefined })
+    expect(Fleet.restore([{ peer: '12D3KooWold', seq: 1 }]).list()[0]).toMatchObject({ pauses: [], left: undefined })
+  })
+
   it('without facts leaves those that were told before', () => {
     fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)
     fleet.reported(member('web-1'), 2, report(2), now)

@@ -106,7 +106,7 @@ describe('the way of a report', () => {
     expect(Math.max(...pauses)).toBeLessThanOrEqual(reportAgainMsMax + 1_000)
     expect(times.length).toBeGreaterThan(20)
     receipt(link, name)
-    expect([namesSent(stage.pass(10 * reportAgainMsMax)), stage.member.protocol.reportsWaiting]).toEqual([[], 0])
+    expect([namesSent(stage.pass(10 * reportAgainMsMax)), stage.member.protocol.reports.waiting]).toEqual([[], 0])
   })
 
   it('leads over another each time where several reach the outside, so that one that swallows reports does not get all', () => {
@@ -187,7 +187,7 @@ describe('carrying for others', () => {
       for (let count = 0; count < reportsPerBringerMax; count += reportsPerMessageMax)
         bring(link, ...Array.from({ length: reportsPerMessageMax }, sealed))
     }
-    expect(stage.member.protocol.reportsWaiting).toBe(reportsCarriedMax)
+    expect(stage.member.protocol.reports.waiting).toBe(reportsCarriedMax)
   })
 
   it('takes a report again that could not be stored, when it comes again', () => {
@@ -209,7 +209,7 @@ describe('many reports at once', () => {
     expect(Math.max(...first.map((batch) => batch.names.length)) * 4_200).toBeLessThanOrEqual(reportBatchBytes)
     expect(Math.max(...first.map((batch) => batch.names.length))).toBeLessThanOrEqual(reportsPerMessageMax)
     expect(bytes).toBeLessThanOrEqual(reportFlightBytes + 4_200)
-    while (stage.member.protocol.reportsWaiting > 0) {
+    while (stage.member.protocol.reports.waiting > 0) {
       const flying = namesSent(stage.effects.splice(0))
       expect(flying.length).toBeGreaterThan(0)
       for (let at = 0; at < flying.length; at += 128) receipt(link, ...flying.slice(at, at + 128))
@@ -230,9 +230,9 @@ describe('many reports at once', () => {
   it('all arrive in the end over a line that loses every second batch', () => {
     const link = toOrigin()
     for (let count = 0; count < 500; count++) own(4_200)
-    for (let round = 0; stage.member.protocol.reportsWaiting > 0 && round < 2_000; round++)
+    for (let round = 0; stage.member.protocol.reports.waiting > 0 && round < 2_000; round++)
       sent(stage.pass(5_000)).forEach(({ names }, at) => void (at % 2 === 0 && receipt(link, ...names)))
-    expect(stage.member.protocol.reportsWaiting).toBe(0)
+    expect(stage.member.protocol.reports.waiting).toBe(0)
   })
 })
 
@@ -242,7 +242,7 @@ describe('a receipt', () => {
     const name = own()
     const effects = stage.say(link, { t: 'receipt', bytes: signReceipt(bob.key, [name]) })
     expect(of('log', effects).map(({ fields }) => fields['code'])).toEqual(['RECEIPT_INVALID'])
-    expect([of('unspool', effects), stage.member.protocol.reportsWaiting]).toEqual([[], 1])
+    expect([of('unspool', effects), stage.member.protocol.reports.waiting]).toEqual([[], 1])
   })
 
   it('for reports that nobody here waits for goes no further', () => {
@@ -255,6 +255,27 @@ describe('a receipt', () => {
     const link = stage.meet(bob)
     const name = own()
     receipt(link, name)
-    expect(stage.member.protocol.reportsWaiting).toBe(0)
+    expect(stage.member.protocol.reports.waiting).toBe(0)
+  })
+})
+
+describe('a member that leaves', () => {
+  it('hands what waits to any neighbour of its site where no way leads to the origin, and to others never', () => {
+    const link = stage.meet(bob)
+    const name = own()
+    expect([namesSent(stage.pass(60_000)), stage.member.protocol.reports.unsent]).toEqual([[], 1])
+    stage.feed({ type: 'leaving' })
+    expect(sent(stage.pass(reportLanMs))).toEqual([{ link, names: [name] }])
+    expect([stage.member.protocol.reports.unsent, stage.member.protocol.reports.waiting]).toEqual([0, 1])
+  })
+
+  it('goes by the origin where that is there, at once, also with what is to be tried again later', () => {
+    stage.meet(bob)
+    const link = toOrigin()
+    const name = own()
+    expect(namesSent(stage.pass(reportBatchMs))).toEqual([name])
+    stage.pass(reportFlightMs)
+    stage.feed({ type: 'leaving' })
+    expect(sent(stage.pass(reportBatchMs))).toEqual([{ link, names: [name] }])
   })
 })

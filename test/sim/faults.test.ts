@@ -66,7 +66,7 @@ describe('a fleet whose members are switched off at random', () => {
     fleet.run(300_000, () => missing().length === 0)
     expect(missing()).toEqual([])
     fleet.run(60_000)
-    expect(survivors.map((device) => device.member.protocol.reportsWaiting)).toEqual(survivors.map(() => 0))
+    expect(survivors.map((device) => device.member.protocol.reports.waiting)).toEqual(survivors.map(() => 0))
     const listed = fleet.origin.member.intake?.fleet.list() ?? []
     const applied = clients.map(
       ({ init }) => listed.find(({ peer }) => peer === init.peer)?.bundles.map(({ state }) => state) ?? [],

@@ -67,7 +67,7 @@ describe('a simulated fleet', () => {
     fleet.run(30_000)
     const reported = fleet.origin.member.intake?.fleet.list().filter((device) => device.bundles[0]?.state === 'applied')
     expect(reported).toHaveLength(10)
-    expect(fleet.devices.map((device) => device.member.protocol.reportsWaiting)).toEqual(fleet.devices.map(() => 0))
+    expect(fleet.devices.map((device) => device.member.protocol.reports.waiting)).toEqual(fleet.devices.map(() => 0))
   })
 
   it('in a site without a relay each gets what is meant for it alone, whoever goes outside', () => {

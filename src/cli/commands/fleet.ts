@@ -26,7 +26,7 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
     device.role,
     device.site,
     String(device.release),
-    device.lastReport === null ? 'never' : agoText(Date.parse(device.lastReport), now),
+    reportText(device, now),
     watchedWords(device.drift.length, device.monitors.filter(({ state }) => state === 'failing').length) || '-',
     bundlesText(device, now),
   ])
@@ -42,11 +42,18 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
   return 0
 }
 
-/** How many devices differ, and how many have a failing monitor. */
+/** How many devices differ, and how many have a failing monitor; who left counts no more. */
 const sumsOf = (devices: FleetDocument['devices']): { drifting: number; failing: number } => ({
-  drifting: devices.filter(({ drift }) => drift.length > 0).length,
-  failing: devices.filter(({ monitors }) => monitors.some(({ state }) => state === 'failing')).length,
+  drifting: devices.filter(({ drift, left }) => drift.length > 0 && left === null).length,
+  failing: devices.filter(({ monitors, left }) => left === null && monitors.some(({ state }) => state === 'failing'))
+    .length,
 })
+
+/** Who left is not silent. */
+function reportText({ left, lastReport }: FleetDocument['devices'][number], now: number): string {
+  if (left !== null) return `left ${agoText(Date.parse(left), now)}`
+  return lastReport === null ? 'never' : agoText(Date.parse(lastReport), now)
+}
 
 /** As many devices of one name are told. */
 const toldMax = 8

@@ -28,7 +28,7 @@ export const action: Action<Options> = async ({ home, output }, { listen, bootst
   const addresses = daemon.addresses()
   if (output.json) output.document({ ready: true, peerId: daemon.peerId, addresses })
   else output.value(`ready ${addresses.join(' ')}`)
-  const failure = await Promise.race([stopped, daemon.failed])
+  const failure = await Promise.race([stopped, daemon.failed, daemon.left.then(() => 'left')])
   await daemon.stop()
   if (typeof failure !== 'string') throw failure
   // Everything is closed and written; what is left are timers of libp2p, which would hold the process for another 2 s.
