@@ -70,7 +70,7 @@ export async function versions(session: Session, args: Readonly<Record<string, u
   return {
     release: set.release,
     name: record.name,
-    version: withdrawnAt === undefined ? (record.versions[0]?.version ?? null) : null,
+    version: set.bundles().find(({ name }) => name === record.name)?.version ?? null,
     withdrawn: withdrawnAt === undefined ? null : toTimestamp(instant(withdrawnAt)),
     versions: await Promise.all(rows),
   }

@@ -12,6 +12,7 @@ export function wantedBundles(
   const { set } = protocol.self
   if (set.release === 0 || (agent && !agent.facts)) return undefined
   if (agent) return agent.assignments()
-  history?.follow(set.bundles(), realTime())
-  return history?.wanted(realTime())
+  const bundles = set.bundles()
+  history?.follow(bundles, realTime())
+  return history?.wanted(bundles, realTime())
 }

@@ -74,13 +74,16 @@ export class BundleHistory {
     return this.#keep({ name, highest, versions: [version, ...(known?.versions ?? [])] })
   }
 
-  /** What the origin's disk keeps: versions that can be rolled back to, those of a withdrawn bundle for a week. */
-  wanted(now: Instant): WantedBundle[] {
-    return [...this.#records.values()]
+  /** What the origin's disk keeps beside what is in force: versions that can be rolled back to, those of a withdrawn bundle for a week. */
+  wanted(bundles: readonly BundleTarget[], now: Instant): WantedBundle[] {
+    const kept = [...this.#records.values()]
       .filter(({ withdrawnAt }) => withdrawnAt === undefined || after(instant(withdrawnAt), earlierMs) > now)
-      .flatMap(({ name, versions }) =>
-        versions.map(({ version, manifest }) => ({ name, version, manifest: contentRefOf(manifest, name) })),
-      )
+      .flatMap(({ name, versions }) => versions.map(({ version, manifest }) => ({ name, version, manifest })))
+    // A restored release may be older than all that is kept.
+    const isKept = ({ name, version }: BundleTarget): boolean =>
+      kept.some((one) => one.name === name && one.version === version)
+    const all = [...kept, ...bundles.filter((bundle) => !isKept(bundle))]
+    return all.map(({ name, version, manifest }) => ({ name, version, manifest: contentRefOf(manifest, name) }))
   }
 
   #keep(record: BundleRecord): BundleRecord {

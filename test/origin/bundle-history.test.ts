@@ -13,8 +13,8 @@ const target = (name: string, version: number): BundleTarget => ({
   manifest: { digest: sha256(utf8(`${name} ${version}`)), length: 10 },
   custom: { bytes: 10 },
 })
-const wantedOf = (history: BundleHistory, at = now): string[] =>
-  history.wanted(at).map(({ name, version }) => `${name}@${version}`)
+const wantedOf = (history: BundleHistory, at = now, bundles: readonly BundleTarget[] = []): string[] =>
+  history.wanted(bundles, at).map(({ name, version }) => `${name}@${version}`)
 
 /** A history in which versions 1 to `count` of `web` were published, one after the other. */
 function webUpTo(count: number, versionsMax = 3): BundleHistory {
@@ -47,6 +47,15 @@ describe('what an origin published', () => {
     expect(wantedOf(history)).toEqual(['web@4', 'web@2', 'web@1', 'till@7'])
     expect(history.record('web')?.versions[0]?.at).toBe(now)
     expect([history.nextVersion('web'), history.nextVersion('till')]).toEqual([5, 8])
+  })
+})
+
+describe('a release that was restored from a backup', () => {
+  it('is kept though it is older than all that is remembered, whose numbers stay taken', () => {
+    const history = webUpTo(5)
+    history.follow([target('web', 1)], now)
+    expect(wantedOf(history, now, [target('web', 1)])).toEqual(['web@5', 'web@4', 'web@3', 'web@1'])
+    expect(history.nextVersion('web')).toBe(6)
   })
 })
 
