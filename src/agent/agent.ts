@@ -9,9 +9,7 @@ import type { Digest } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
 import { earliest, type Instant } from '#base/time.ts'
 import { parseManifest } from '#content/manifest.ts'
-import type { Finding, Repair } from '#facts/finding.ts'
 import type { Facts } from '#facts/inventory.ts'
-import type { MonitorReport } from '#facts/monitor.ts'
 import type { BundleState } from '#facts/report.ts'
 import type { Device } from '#policy/select.ts'
 import type { Assignment, SignedBundle } from './assignment.ts'
@@ -20,13 +18,12 @@ import { HeldBundle, type BundleStatus } from './held-bundle.ts'
 import type { AgentInput, ApplyOutcome, PrepareOutcome } from './input.ts'
 import type { Journal } from './journal.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
-import type { LookStatus } from './looked-bundle.ts'
 import { Pauses } from './pauses.ts'
 import { priorityOf } from './priority.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
 import { Reporting, type Content } from './reporting.ts'
 import { selectionOf } from './selection.ts'
-import { Watching } from './watching.ts'
+import { Watching, type Watched } from './watching.ts'
 import { Withdrawals } from './withdrawals.ts'
 
 export interface AgentInit {
@@ -36,13 +33,6 @@ export interface AgentInit {
   readonly seed: string
   /** When urgent bundles may be applied: like all others in their windows, or at any time. */
   readonly urgent?: 'window' | 'any'
-}
-
-export interface Watched {
-  readonly looks: readonly LookStatus[]
-  readonly drift: readonly Finding[]
-  readonly repaired: readonly Repair[]
-  readonly monitors: readonly MonitorReport[]
 }
 
 /** That something is being fetched can wait: its end is told anyway, and on a thin line the reports of a site would hold up what they tell of. */
@@ -176,13 +166,10 @@ export class Agent {
 
   /** What is known of applied bundles: drift, what was mended, monitors. */
   watched(now: Instant): Watched {
-    const names = this.#applicable().map((held) => held.assignment.name)
-    return {
-      looks: this.#watching.looks(),
-      drift: this.#watching.findings(names),
-      repaired: this.#watching.repaired(names, now),
-      monitors: this.#watching.monitors(),
-    }
+    return this.#watching.of(
+      this.#applicable().map((held) => held.assignment.name),
+      now,
+    )
   }
 
   get facts(): Facts | undefined {

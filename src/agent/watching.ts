@@ -23,6 +23,14 @@ export type WatchingEffect = DriftEffect | MonitorEffect
 /** When a bundle is to be applied again for what was found. */
 export type Mending = 'in-window' | 'any-time'
 
+export interface Watched {
+  /** In order of name. */
+  readonly looks: readonly LookStatus[]
+  readonly drift: readonly Finding[]
+  readonly repaired: readonly Repair[]
+  readonly monitors: readonly MonitorReport[]
+}
+
 export class Watching {
   readonly #journal: Journal
   readonly #drift: Drift
@@ -96,20 +104,13 @@ export class Watching {
     return drift || monitors
   }
 
-  /** The looks at the bundles that are applied now, in order of name. */
-  looks(): LookStatus[] {
-    return this.#drift.status()
-  }
-
-  findings(names: readonly string[]): Finding[] {
-    return this.#drift.findings(names)
-  }
-
-  repaired(names: readonly string[], now: Instant): Repair[] {
-    return this.#drift.repaired(names, now)
-  }
-
-  monitors(): MonitorReport[] {
-    return this.#monitors.list()
+  /** What is known of the bundles that are applied now, of which these are named. */
+  of(names: readonly string[], now: Instant): Watched {
+    return {
+      looks: this.#drift.status(),
+      drift: this.#drift.findings(names),
+      repaired: this.#drift.repaired(names, now),
+      monitors: this.#monitors.list(),
+    }
   }
 }

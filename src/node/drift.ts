@@ -4,8 +4,9 @@
  */
 import { Misconfigured, Negative, Unavailable } from '#base/errors.ts'
 import { instant, toTimestamp } from '#base/time.ts'
-import type { Agent, Watched } from '#agent/agent.ts'
+import type { Agent } from '#agent/agent.ts'
 import type { LookStatus } from '#agent/looked-bundle.ts'
+import type { Watched } from '#agent/watching.ts'
 import { realTime } from './clock.ts'
 import { findFacts } from './device-facts.ts'
 import { findingDocument, repairDocument, type FindingDocument, type RepairDocument } from './finding-document.ts'

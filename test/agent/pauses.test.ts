@@ -74,6 +74,26 @@ describe('a paused machine', () => {
     expect(names()).toEqual(['web', 'web'])
   })
 
+  it('looks for drift and repairs none', () => {
+    publish(bundle('web'))
+    deliver(bundle('web'))
+    const watch = { drift: { everyMs: hour, mode: 'repair' as const, outside: true }, monitors: [] }
+    feed({ type: 'prepared', name: 'web', version: 1, outcome: { type: 'prepared', engine: 'cfengine', watch } })
+    applied('web')
+    pause(4 * hour)
+    const finding = { bundle: 'web', resource: '0:file:/x', wanted: 'a', seen: 'b', since: now }
+    /** Minute by minute, each look answered at once. */
+    const look = (ms: number): void => {
+      for (let left = ms; left > 0; left -= minute)
+        if (of('observe', pass(minute)).length > 0)
+          feed({ type: 'observed', name: 'web', version: 1, outcome: { type: 'findings', findings: [finding] } })
+    }
+    look(4 * hour - minute)
+    expect([of('observe').length, names()]).toEqual([expect.toSatisfy((looks) => looks >= 3), ['web']])
+    look(minute)
+    expect(names()).toEqual(['web', 'web'])
+  })
+
   it('does not even where somebody asks to apply now, and remembers no such wish', () => {
     prepare(bundle('web', 1, windowIn(10 * hour)))
     pause(hour)

@@ -76,3 +76,20 @@ describe('an urgent bundle', () => {
     expect(seconds[1]).toBeGreaterThan(11)
   })
 })
+
+describe('a device that is paused', () => {
+  it('holds nobody up: the others apply, it has all it needs, and it applies when the time has come', () => {
+    const [paused] = clients()
+    const until = fleet.world.now + 600_000
+    paused?.feed({ type: 'pause', pause: { since: fleet.world.now, until, reason: 'stocktaking' } })
+    fleet.publish([{ name: 'web', contents: [40_000, 1_000_002] }])
+    const others = clients().filter((device) => device !== paused)
+    expect(fleet.run(120_000, () => others.every(({ applied }) => applied.includes('web@2')))).toBe(true)
+    fleet.run(60_000)
+    expect([paused?.member.agent?.status()[0]?.state, paused?.applied]).toEqual(['prepared', ['web@1']])
+    const told = fleet.origin.member.intake?.fleet.list().filter(({ pauses }) => pauses.length > 0)
+    expect(told?.map(({ name, pauses }) => [name, pauses[0]?.reason])).toEqual([[paused?.init.name, 'stocktaking']])
+    expect(fleet.run(600_000, () => fleet.isApplied('web'))).toBe(true)
+    expect(fleet.world.now).toBeGreaterThanOrEqual(until)
+  })
+})
