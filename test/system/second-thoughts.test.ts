@@ -78,7 +78,7 @@ describe('an origin that thinks again', () => {
     expect(await readFile(bench.path('scratch/etc/motd'), 'utf8')).toBe('one')
     const waited = await bench.run(['wait', '--home', bench.path('client'), '--state', 'applied', '--timeout', '0s'])
     expect([waited.code, waited.stderr]).toEqual([1, expect.stringContaining('no bundle is meant for this member')])
-  }, 60_000)
+  }, 120_000)
 
   it('has what is urgent applied outside the window, where the device allows it', async () => {
     await site('urgent: any\n')
@@ -89,7 +89,7 @@ describe('an origin that thinks again', () => {
     expect(await applied(2)).toMatchObject({ urgent: true, windowOpens: '2040-01-01T00:00:00.000Z' })
     const device = await deviceIs('client', ({ bundles }) => bundles[0]?.state === 'applied')
     expect(device.bundles[0]).toMatchObject({ urgent: true })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('a device', () => {
@@ -114,7 +114,7 @@ describe('a device', () => {
     expect(await bench.ask('client', ['resume'])).toMatchObject({ pauses: [] })
     await applied(1)
     await deviceIs('client', ({ pauses }) => pauses.length === 0)
-  }, 60_000)
+  }, 120_000)
 
   it('that leaves tells the origin by its neighbour, ends, and leaves no file of ours behind', async () => {
     await site()
@@ -132,7 +132,21 @@ describe('a device', () => {
     expect((await bench.run(['fleet', '--home', bench.path('origin')])).stdout).toMatch(
       /client +client +berlin +\d+ +left /,
     )
-  }, 60_000)
+  }, 120_000)
+})
+
+describe('a device that leaves while the origin is away', () => {
+  it('hands the word to its neighbour, who carries it', async () => {
+    await site()
+    await deviceIs('client', ({ lastReport }) => lastReport !== null)
+    await origin.stop()
+    await until('the relay knows', async () => (await bench.status('relay')).peers.every(({ inside }) => inside))
+    const before = (await bench.status('relay')).outbox
+    const left = await bench.ask('client', ['leave', '--yes', '--wait', '2s'])
+    expect(left).toMatchObject({ told: 'neighbour', stays: [] })
+    expect((await bench.status('relay')).outbox).toBeGreaterThan(before)
+    expect(await client.exited).toBe(0)
+  }, 120_000)
 })
 
 describe('an origin', () => {
