@@ -94,12 +94,12 @@ function rawOutcome(resource: PuppetResource): Outcome {
   return { outcome: resource.outcome === 'changed' ? 'repaired' : 'kept' }
 }
 
-/** What Puppet adds to each run by itself. */
-const added = new Set(['Schedule', 'Filebucket', 'Stage', 'Class', 'Whit', 'Node'])
+/** What Puppet adds to each run by itself, and what only says something: a `notify` would be drift for ever. */
+const noState = new Set(['Schedule', 'Filebucket', 'Stage', 'Class', 'Whit', 'Node', 'Notify'])
 
 const ownOf = (resources: readonly PuppetResource[]): { resource: PuppetResource; id: string }[] =>
   resources
-    .filter(({ type }) => !added.has(type))
+    .filter(({ type }) => !noState.has(type))
     .map((resource, index) => ({ resource, id: `${index}:raw:${resource.type}[${resource.title}]`.slice(0, 200) }))
 
 /** What differs in a file, in fewer words. */

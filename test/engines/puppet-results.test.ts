@@ -117,14 +117,16 @@ describe('what was seen of a resource', () => {
 })
 
 describe("a policy of Puppet's own", () => {
-  it('has no result for what Puppet adds by itself, and short ids', () => {
+  it('has no result for what Puppet adds by itself or only says, and short ids', () => {
     const resources = [
       resource({ type: 'Schedule', title: 'puppet' }),
+      resource({ type: 'Notify', title: 'hello', outcome: 'changed' }),
       resource({ type: 'File', title: `/${'a'.repeat(300)}`, outcome: 'changed' }),
     ]
     const results = rawResults({ errors: [], resources })
     expect(results).toMatchObject([{ kind: 'raw', outcome: 'repaired' }])
     expect(results[0]?.id).toHaveLength(200)
+    expect(rawFindings({ errors: [], resources: resources.slice(0, 2) })).toEqual([])
   })
 
   it('with more resources than a report takes tells those that were not kept', () => {
