@@ -2,15 +2,15 @@
  * Makes `dist/`: the program with all its packages in a few files, one for what every command needs and others for what only some do. A process
  * starts in half the time with it (decisions/0015). Called by npm after `npm ci` and before `npm pack`; it must never leave half a bundle behind.
  *
- *   node build/bundle.js                 fails where it cannot be made
- *   node build/bundle.js --if-possible   says why not, and leaves it at that: the sources run as well
+ *   node src/cli/bundle.js                 fails where it cannot be made
+ *   node src/cli/bundle.js --if-possible   says why not, and leaves it at that: the sources run as well
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { sourceState } from '../src/cli/source-state.js'
+import { sourceState } from './source-state.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const made = join(root, 'dist')
 /** The one package with machine code. It stays a package, and brings its own. */
 const native = 'classic-level'
