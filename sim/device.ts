@@ -9,11 +9,13 @@ import type { Random } from '#base/random.ts'
 import type { Instant } from '#base/time.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import type { Finding } from '#facts/finding.ts'
+import type { Inventory } from '#facts/inventory-part.ts'
 import type { Facts } from '#facts/inventory.ts'
 import type { MonitorOutcome } from '#facts/monitor.ts'
 import type { Member, MemberEffect, MemberInput } from '#member/member.ts'
 import type { JournalEntry } from '#agent/journal.ts'
 import type { Watch } from '#agent/watch.ts'
+import { keptPackages, takenIn, type KeptInventory } from '#origin/kept-inventory.ts'
 import type { Address, LinkEvents, Verdict } from '#protocol/link.ts'
 import { sealReport } from '#trust/seal.ts'
 import type { SigningKey } from '#trust/keys.ts'
@@ -36,6 +38,8 @@ export interface DeviceInit {
   readonly site: string
   readonly key: SigningKey
   readonly facts: Facts
+  /** What it consists of, where the world says so. */
+  readonly inventory?: () => Inventory
   readonly random: Random
   readonly contents: ReadonlyMap<Digest, ContentFacts>
   readonly world: World
@@ -55,6 +59,7 @@ export class Device {
   readonly #outbox = new Map<Digest, Uint8Array>()
   readonly #fetches = new Map<number, number>()
   readonly journal: JournalEntry[] = []
+  readonly #packages = new Map<PeerId, KeptInventory>()
   /** Bundles that were applied, `name@version`. */
   readonly applied: string[] = []
   #wakeUs: number | undefined
@@ -80,6 +85,17 @@ export class Device {
     this.member = member
     this.#network = network
     this.#number = network.enter({ peer: init.peer, address: init.address, site: init.site, events: this.#events() })
+  }
+
+  /** Sizes of what waits in its outbox, our own and others'. */
+  outbox(): number[] {
+    return [...this.#outbox.values()].map((sealed) => sealed.byteLength)
+  }
+
+  /** At the origin: the list of packages that is kept of a device. */
+  packagesOf(peer: PeerId): string | undefined {
+    const known = this.member.intake?.fleet.list().find((device) => device.peer === peer)?.packages
+    return known && keptPackages(this.#packages.get(peer), known.digest)
   }
 
   /** Switches the device on at a time. */
@@ -193,7 +209,7 @@ export class Device {
       case 'read-manifest':
         return this.#answer({ type: 'manifest', content: effect.content, bytes: this.#factsOf(effect.content).bytes })
       case 'seal':
-        return this.#seal(effect.seq, effect.body)
+        return this.#seal(effect)
       case 'spool': {
         const name = sha256(effect.sealed)
         this.#outbox.set(name, effect.sealed)
@@ -244,6 +260,14 @@ export class Device {
       case 'journal':
         this.journal.push(effect.entry)
         return
+      case 'take-inventory':
+        return this.#answer({ type: 'inventory', inventory: this.init.inventory?.() })
+      case 'save-packages': {
+        const kept = takenIn(this.#packages.get(effect.peer), effect.part)
+        if (kept) this.#packages.set(effect.peer, kept)
+        else this.#answer({ type: 'packages-lost', peer: effect.peer })
+        return
+      }
       case 'save-trust':
       case 'save-addresses':
       case 'save-device':
@@ -292,7 +316,7 @@ export class Device {
     })
   }
 
-  #seal(seq: number, body: Uint8Array): void {
+  #seal({ seq, keep, body }: Extract<MemberEffect, { type: 'seal' }>): void {
     const { random, key } = this.init
     const box = this.member.protocol.self.set.origin()?.boxes[0]
     assert(box, 'a report is made only after the first release')
@@ -300,7 +324,7 @@ export class Device {
     const sealed = sealReport({ body, device: key, seq, origin: box.public, ephemeral: draw(32), nonce: draw(24) })
     const name = sha256(sealed)
     this.#outbox.set(name, sealed)
-    this.#answer({ type: 'spooled', name, bytes: sealed.byteLength })
+    this.#answer({ type: 'spooled', name, bytes: sealed.byteLength, own: { seq, keep } })
   }
 
   #held(content: Digest): Set<number> {

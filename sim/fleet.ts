@@ -14,6 +14,7 @@ import { instant, type Instant } from '#base/time.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { encodeManifest } from '#content/manifest.ts'
 import { Journal } from '#agent/journal.ts'
+import type { Inventory } from '#facts/inventory-part.ts'
 import { Member } from '#member/member.ts'
 import { Fleet } from '#origin/fleet.ts'
 import { ReportIntake } from '#origin/intake.ts'
@@ -51,6 +52,8 @@ export interface FleetPlan {
   readonly originBudget?: BudgetPlan
   readonly start?: Instant
   readonly keepTrace?: boolean
+  /** What a device consists of, by its name; asked each time it looks. */
+  readonly inventory?: (name: string) => Inventory
 }
 
 export interface SimulatedBundle {
@@ -73,6 +76,7 @@ export class SimulatedFleet {
   readonly devices: Device[] = []
   readonly contents = new Map<Digest, ContentFacts>()
   readonly #random: Random
+  readonly #inventory: FleetPlan['inventory']
   readonly #keys: RepositoryKeys
   readonly #set: TrustedSet
   readonly #start: Instant
@@ -83,6 +87,7 @@ export class SimulatedFleet {
   constructor(plan: FleetPlan) {
     quickenCrypto()
     this.#start = plan.start ?? startDefault
+    this.#inventory = plan.inventory
     this.world = new World(this.#start)
     this.trace = new Trace(plan.keepTrace ?? false)
     this.#random = new Random(`fleet ${plan.seed}`)
@@ -250,8 +255,10 @@ export class SimulatedFleet {
   }
 
   #deviceInit(name: string, site: string, address: Address, key: SigningKey): Device['init'] {
+    const take = this.#inventory
     return {
       name,
+      ...(take && { inventory: () => take(name) }),
       peer: peerIdOf(key.public),
       address,
       site,

@@ -78,6 +78,8 @@ export class Network {
   readonly uplinkBytes = new Map<string, { downBytes: number; upBytes: number }>()
   /** A fault: announcements are lost on the way, all of them. */
   losesGossip = false
+  /** Sites whose line is dead. */
+  readonly #cut = new Set<string>()
   #nextLink = 1
   #nextAsk = 1
 
@@ -112,6 +114,20 @@ export class Network {
     for (const link of place.links) this.#end(link, 'the other side is gone')
   }
 
+  /** The line of a site breaks: links over it end, and nobody can be dialled. */
+  cut(site: string): void {
+    this.#cut.add(site)
+    for (const link of this.#links.values()) if (this.#isCut(...link.ends)) this.#end(link, 'the line is dead')
+  }
+
+  mend(site: string): void {
+    this.#cut.delete(site)
+  }
+
+  #isCut(a: Place, b: Place): boolean {
+    return a.site !== b.site && (this.#cut.has(a.site) || this.#cut.has(b.site))
+  }
+
   /** One of the two is called, `linked` once the dialler was told of the link. */
   dial(
     from: Address,
@@ -123,7 +139,7 @@ export class Network {
     const b = this.#places.get(plain(address))
     const latencyUs = b ? this.#latencyUs(a, b) : lanLatencyUs
     this.#after(latencyUs * connectTrips * 2, a, a, () => {
-      if (!b?.up || !a.up) return failed('nobody answers')
+      if (!b?.up || !a.up || this.#isCut(a, b)) return failed('nobody answers')
       if (address.includes('/p2p/') && !address.endsWith(b.peer)) return failed('another peer answers')
       const id = this.#nextLink++ as LinkId
       const link: Link = { id, ends: [a, b], admitted: [false, false], up: [true, false], open: true }

@@ -9,6 +9,7 @@ import type { Digest } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
 import { earliest, type Instant } from '#base/time.ts'
 import { parseManifest } from '#content/manifest.ts'
+import type { Inventory } from '#facts/inventory-part.ts'
 import type { Facts } from '#facts/inventory.ts'
 import type { BundleState } from '#facts/report.ts'
 import type { Device } from '#policy/select.ts'
@@ -22,6 +23,7 @@ import { Pauses } from './pauses.ts'
 import { priorityOf } from './priority.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
 import { Reporting, type Content } from './reporting.ts'
+import { Scan } from './scan.ts'
 import { selectionOf } from './selection.ts'
 import { Watching, type Watched } from './watching.ts'
 import { Withdrawals } from './withdrawals.ts'
@@ -54,6 +56,7 @@ export class Agent {
   /** Nothing is done but to look for drift. */
   #isAlone = false
   #isGone = false
+  readonly #scan = new Scan()
 
   constructor({ device, journal, seed, urgent = 'window' }: AgentInit) {
     this.#urgent = urgent
@@ -74,7 +77,15 @@ export class Agent {
         break
       case 'facts':
         this.#reporting.setFacts(input.facts, now)
+        this.#scan.ask(now)
         this.#assign(now, out)
+        break
+      case 'inventory':
+        this.#scan.done(now)
+        if (input.inventory) this.#reporting.setInventory(input.inventory, now)
+        break
+      case 'report-received':
+        this.#reporting.received(input.seq, input.anew, now, out)
         break
       case 'carry':
         this.#carries = input.carries
@@ -131,6 +142,7 @@ export class Agent {
     const isFree = this.#busy === undefined
     let next = earliest(
       this.#reporting.nextWake(),
+      this.#scan.nextWake(),
       this.#watching.nextWake(isFree),
       this.#withdrawals.nextWake(),
       this.pauses.nextWake(),
@@ -170,6 +182,10 @@ export class Agent {
       this.#applicable().map((held) => held.assignment.name),
       now,
     )
+  }
+
+  get inventory(): Inventory | undefined {
+    return this.#reporting.inventory
   }
 
   get facts(): Facts | undefined {
@@ -299,6 +315,7 @@ export class Agent {
     held.reason = outcome.type === 'failed' ? outcome.reason : failed.map((result) => result.id).join(', ') || undefined
     if (outcome.type === 'failed' && outcome.unprepared) held.prepared = false
     if (outcome.type === 'results') this.#watching.applied({ name, version, appliedAt: now }, outcome.results, now, out)
+    this.#scan.ask(now)
     if (isOk) held.succeeded()
     else held.retryLater(now)
     this.#move(held, isOk ? 'apply-ok' : 'apply-failed', now, out)
@@ -325,6 +342,7 @@ export class Agent {
     }
     this.#watch(now, out)
     if (this.#withdrawals.forget(now)) this.#reporting.soon(now)
+    if (!this.#isAlone && this.#scan.takeDue(now)) out({ type: 'take-inventory' })
     this.#reporting.proceed(now, () => this.#content(now), out)
   }
 

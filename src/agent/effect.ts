@@ -14,5 +14,7 @@ export type AgentEffect =
   | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
   /** → `applied`; what runs when the window closes finishes its resource. */
   | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
+  /** → `inventory` */
+  | { readonly type: 'take-inventory' }
   | ReportingEffect
   | WatchingEffect

@@ -1,5 +1,6 @@
 /** Everything that can happen to an agent. Who hands it in has carried out an effect, or speaks for the protocol or for a person. */
 import type { Digest } from '#base/digest.ts'
+import type { Inventory } from '#facts/inventory-part.ts'
 import type { Facts } from '#facts/inventory.ts'
 import type { Pause } from '#facts/pause.ts'
 import type { ResourceResult } from '#facts/report.ts'
@@ -17,6 +18,9 @@ export type AgentInput =
   | { readonly type: 'prepared'; readonly name: string; readonly version: number; readonly outcome: PrepareOutcome }
   | { readonly type: 'applied'; readonly name: string; readonly version: number; readonly outcome: ApplyOutcome }
   | { readonly type: 'facts'; readonly facts: Facts }
+  /** What was found; undefined where it could not be found out. */
+  | { readonly type: 'inventory'; readonly inventory: Inventory | undefined }
+  | { readonly type: 'report-received'; readonly seq: number; readonly anew: boolean }
   /** Somebody at the machine asks to apply everything prepared now, in its window or not. */
   | { readonly type: 'apply-now' }
   /** Somebody there wants a bundle, or the whole machine, left alone for a while, or no longer. */

@@ -8,6 +8,7 @@ import type { Pause } from '#facts/pause.ts'
 import type { BundleState, ResourceResult } from '#facts/report.ts'
 import { isDigest, type Digest } from '#base/digest.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
+import { Told, type ToldEntry } from './told.ts'
 import type { Watch } from './watch.ts'
 
 export interface BundleEntry {
@@ -27,8 +28,10 @@ export interface BundleEntry {
 export interface ReportEntry {
   readonly type: 'report'
   readonly seq: number
-  /** Digest of the facts that were sent last. */
-  readonly facts?: Digest
+  /** Milliseconds since 1970. */
+  readonly at?: number
+  /** Digest of the state that it said; none where it said that nothing changed. */
+  readonly said?: Digest
 }
 
 /** What is to be watched of a bundle once it is applied: known since it was prepared. */
@@ -67,7 +70,15 @@ export interface ResumeEntry {
   readonly bundle?: string
 }
 
-export type JournalEntry = BundleEntry | ReportEntry | PauseEntry | ResumeEntry | WatchEntry | DriftEntry | MonitorEntry
+export type JournalEntry =
+  | BundleEntry
+  | ReportEntry
+  | PauseEntry
+  | ResumeEntry
+  | WatchEntry
+  | DriftEntry
+  | MonitorEntry
+  | ToldEntry
 
 /** What the journal says, newest entries winning. Lines of a newer program that we do not know are passed over. */
 export class Journal {
@@ -78,8 +89,13 @@ export class Journal {
   readonly monitors = new Map<string, MonitorEntry>()
   /** By the name of the bundle; undefined stands for all of the machine. */
   readonly pauses = new Map<string | undefined, PauseEntry>()
+  /** Number and time of the last report. */
   seq = 0
-  facts: Digest | undefined
+  at: number | undefined
+  /** The state that was said last, and the number of the report that said it. */
+  said: Digest | undefined
+  saidSeq = 0
+  readonly told = new Told()
 
   static replay(entries: readonly unknown[]): Journal {
     const journal = new Journal()
@@ -89,7 +105,8 @@ export class Journal {
 
   /** The fewest entries that say the same: what a compacted journal holds. */
   entries(): JournalEntry[] {
-    const report: ReportEntry = { type: 'report', seq: this.seq, ...(this.facts && { facts: this.facts }) }
+    const said: ReportEntry[] = this.said ? [{ type: 'report', seq: this.saidSeq, said: this.said }] : []
+    const report: ReportEntry = { type: 'report', seq: this.seq, ...(this.at !== undefined && { at: this.at }) }
     const isOfItsBundle = ({ version }: { version: number }, name: string): boolean =>
       this.bundles.get(name)?.version === version
     return [
@@ -98,7 +115,9 @@ export class Journal {
       ...[...this.drifts.values()].filter((drift) => isOfItsBundle(drift, drift.name)),
       ...[...this.monitors.values()].filter((monitor) => isOfItsBundle(monitor, monitor.bundle)),
       ...this.pauses.values(),
+      ...said,
       report,
+      ...this.told.entries(),
     ]
   }
 
@@ -126,14 +145,24 @@ export class Journal {
     if (type === 'watch' || type === 'drift' || type === 'monitor')
       this.keep(entry as unknown as WatchEntry | DriftEntry | MonitorEntry)
     else if (type === 'report') {
-      const facts = own(entry, 'facts')
-      this.seq = Math.max(this.seq, Number(own(entry, 'seq')) || 0)
-      if (isDigest(facts)) this.facts = facts
+      const seq = Number(own(entry, 'seq')) || 0
+      const at = own(entry, 'at')
+      const said = own(entry, 'said')
+      this.seq = Math.max(this.seq, seq)
+      if (typeof at === 'number') this.at = at
+      if (isDigest(said)) {
+        this.said = said
+        this.saidSeq = seq
+      }
     } else if (type === 'bundle') {
       const bundle = entry as unknown as BundleEntry
       this.bundles.set(bundle.name, bundle)
     } else if (type === 'pause') this.pause(entry as unknown as PauseEntry)
     else if (type === 'resume') this.resume(entry as unknown as ResumeEntry)
+    else {
+      if (type === 'anew') this.said = undefined
+      this.told.replay(entry)
+    }
   }
 }
 

@@ -186,9 +186,16 @@ export const verbs: readonly Verb[] = [
   {
     name: 'fleet',
     args: '[device]',
-    summary: 'at the origin: every device, its release, bundles and last report',
-    example: 'grapevine fleet',
+    summary: 'at the origin: every device, its release, bundles and last report; what one of them consists of',
+    options: [new Option('--packages', 'with the packages of the device')],
+    example: 'grapevine fleet till-7 --packages',
     load: () => import('./commands/fleet.ts'),
+  },
+  {
+    name: 'facts',
+    summary: 'what this machine says of itself to the origin, and what that takes on the line',
+    example: 'grapevine facts --json',
+    load: () => import('./commands/facts.ts'),
   },
   {
     name: 'site',

@@ -1,7 +1,7 @@
 /**
  * Sealed reports that wait for their receipt, our own and those of others that we carry. One file a report, named by its order and the
- * SHA-256 of its bytes: `<12 digits>-<digest>`. It never grows beyond its limits: the oldest is dropped first, since a newer report says
- * more of a device than an older one.
+ * SHA-256 of its bytes: `<12 digits>-<digest>`, one of our own with its number behind it, `<12 digits>-<digest>-<number>`. It never grows
+ * beyond its limits: the oldest is dropped first, since a newer report says more of a device than an older one, and those of others before our own.
  */
 import { mkdir, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,6 +21,8 @@ const defaultLimits: OutboxLimits = { reportsMax: 10_000, bytesMax: 67_108_864 }
 interface Waiting {
   readonly file: string
   readonly bytes: number
+  /** Number of our own. */
+  readonly seq: number | undefined
 }
 
 export class Outbox {
@@ -42,10 +44,10 @@ export class Outbox {
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       for (const file of (await readdir(folder)).sort()) {
-        const [, order, name] = /^(\d{12})-([0-9a-f]{64})$/.exec(file) ?? []
+        const [, order, name, seq] = /^(\d{12})-([0-9a-f]{64})(?:-(\d{1,15}))?$/.exec(file) ?? []
         if (!isDigest(name)) continue
         const { size } = await stat(join(folder, file))
-        outbox.#waiting.set(name, { file, bytes: size })
+        outbox.#waiting.set(name, { file, bytes: size, seq: seq === undefined ? undefined : Number(seq) })
         outbox.#bytes += size
         outbox.#next = Number(order) + 1
       }
@@ -55,8 +57,8 @@ export class Outbox {
     return outbox
   }
 
-  /** Keeps a report durably; one that waits already is not written again. Refused `REPORT_MISNAMED`, `REPORT_TOO_LARGE`: nothing is kept then. */
-  async put(name: Digest, bytes: Uint8Array): Promise<void> {
+  /** Keeps a report durably, our own with its number; one that waits already is not written again. Refused `REPORT_MISNAMED`, `REPORT_TOO_LARGE`: nothing is kept then. */
+  async put(name: Digest, bytes: Uint8Array, seq?: number): Promise<void> {
     if (sha256(bytes) !== name)
       throw new Refused('REPORT_MISNAMED', {
         message: 'A report came under a name that is not its digest.',
@@ -70,17 +72,17 @@ export class Outbox {
     return this.#inTurn(async () => {
       if (this.#waiting.has(name)) return
       await this.#makeRoom(bytes.byteLength)
-      const file = `${String(this.#next++).padStart(12, '0')}-${name}`
+      const file = `${String(this.#next++).padStart(12, '0')}-${name}${seq === undefined ? '' : `-${seq}`}`
       await writeAtomic(join(this.#folder, file), bytes, 0o600)
-      this.#waiting.set(name, { file, bytes: bytes.byteLength })
+      this.#waiting.set(name, { file, bytes: bytes.byteLength, seq })
       this.#bytes += bytes.byteLength
     })
   }
 
-  /** What waits, oldest first, with sizes in bytes. */
-  async list(): Promise<{ name: Digest; bytes: number }[]> {
+  /** What waits, oldest first, with sizes in bytes, and numbers of our own. */
+  async list(): Promise<{ name: Digest; bytes: number; seq: number | undefined }[]> {
     await this.#turn
-    return [...this.#waiting].map(([name, { bytes }]) => ({ name, bytes }))
+    return [...this.#waiting].map(([name, { bytes, seq }]) => ({ name, bytes, seq }))
   }
 
   /** The bytes of a report; undefined where it is not here. One that rotted on disk is dropped and undefined is returned. */
@@ -97,7 +99,9 @@ export class Outbox {
   }
 
   async #makeRoom(bytes: number): Promise<void> {
-    for (const name of this.#waiting.keys()) {
+    const own = [...this.#waiting].filter(([, { seq }]) => seq !== undefined)
+    const others = [...this.#waiting].filter(([, { seq }]) => seq === undefined)
+    for (const [name] of [...others, ...own]) {
       const isRoom = this.#waiting.size < this.#limits.reportsMax && this.#bytes + bytes <= this.#limits.bytesMax
       if (isRoom) return
       await this.#drop(name)

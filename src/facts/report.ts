@@ -84,8 +84,26 @@ export interface Report {
   readonly pauses?: readonly Pause[]
   /** Its last one: it leaves the fleet. */
   readonly left?: boolean
-  /** Full once, then only when they changed. */
+  /** Full until the origin has them, then only when they changed. */
   readonly facts?: Facts
+  /** How fresh the signed metadata is that this device verified last. */
+  readonly trust?: Freshness
+  /** All is as it was: bundles, drift and whatever else is no part of a number, facts and inventory, are in these reports. */
+  readonly same?: Same
+}
+
+export interface Freshness {
+  /** Version of the newest timestamp. */
+  readonly version: number
+  /** Milliseconds since 1970 when the origin signed it, by the origin's clock. */
+  readonly signedAt: number
+}
+
+/** Numbers of the reports that said last what has not changed since; 0 where nothing of it was ever said. */
+export interface Same {
+  readonly state: number
+  readonly facts: number
+  readonly inventory: number
 }
 
 export const reportBytesMax = 65_536
@@ -100,6 +118,8 @@ const idLengthMax = 200
 const reasonLengthMax = 500
 const shortListMax = 100
 const nameLengthMax = 64
+/** The last millisecond that a date can stand for (ECMA-262 §21.4.1.1). */
+const dateMax = 8_640_000_000_000_000
 
 /**
  * The bytes of a report, at most reportBytesMax. What does not fit is thinned in this order: long reasons, facts (the
@@ -252,6 +272,8 @@ function reportAt(value: unknown): Report {
   const repaired = listAt(own(fields, 'repaired') ?? [], 'report.repaired', repairedMax)
   const monitors = listAt(own(fields, 'monitors') ?? [], 'report.monitors', monitorsMax)
   const pauses = own(fields, 'pauses')
+  const trust = own(fields, 'trust')
+  const same = own(fields, 'same')
   return {
     v: 1,
     seq: wholeAt(own(fields, 'seq'), 'report.seq', 1),
@@ -268,6 +290,25 @@ function reportAt(value: unknown): Report {
       pauses: listAt(pauses, 'report.pauses', pausesMax).map((item, i) => pauseAt(item, `pauses[${i}]`)),
     }),
     ...(facts === undefined ? {} : { facts: factsAt(facts, 'facts') }),
+    ...(trust === undefined ? {} : { trust: freshnessAt(trust) }),
+    ...(same === undefined ? {} : { same: sameAt(same) }),
+  }
+}
+
+function freshnessAt(value: unknown): Freshness {
+  const fields = fieldsAt(value, 'trust')
+  return {
+    version: wholeAt(own(fields, 'version'), 'trust.version', 0),
+    signedAt: wholeAt(own(fields, 'signedAt'), 'trust.signedAt', 0, dateMax),
+  }
+}
+
+function sameAt(value: unknown): Same {
+  const fields = fieldsAt(value, 'same')
+  return {
+    state: wholeAt(own(fields, 'state'), 'same.state', 0),
+    facts: wholeAt(own(fields, 'facts'), 'same.facts', 0),
+    inventory: wholeAt(own(fields, 'inventory'), 'same.inventory', 0),
   }
 }
 

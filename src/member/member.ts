@@ -8,28 +8,37 @@
  */
 import type { Digest } from '#base/digest.ts'
 import { earliest, type Instant } from '#base/time.ts'
-import { encodeReport } from '#facts/report.ts'
+import type { PackagePart } from '#facts/inventory-part.ts'
+import { encodeReport, type Report } from '#facts/report.ts'
 import { Agent, type AgentInit } from '#agent/agent.ts'
 import type { AgentEffect } from '#agent/effect.ts'
 import type { AgentInput } from '#agent/input.ts'
 import type { Device } from '#origin/fleet.ts'
-import { packReport, type ReportIntake } from '#origin/intake.ts'
+import type { ReportIntake } from '#origin/intake.ts'
+import { packReport } from '#origin/report-body.ts'
 import type { ProtocolEffect, ProtocolNotice } from '#protocol/effect.ts'
 import type { ProtocolInput } from '#protocol/input.ts'
 import { Protocol } from '#protocol/protocol.ts'
 import type { ProtocolInit } from '#protocol/protocol-init.ts'
+import type { PeerId } from '#trust/peer-id.ts'
 
 /** What only the protocol tells an agent. */
-type Inner = 'release' | 'complete' | 'carry' | 'wake'
-export type MemberInput = ProtocolInput | Exclude<AgentInput, { type: Inner | 'leaving' }>
+type Inner = 'release' | 'complete' | 'carry' | 'wake' | 'report-received'
+export type MemberInput =
+  | ProtocolInput
+  | Exclude<AgentInput, { type: Inner | 'leaving' }>
+  /** The origin could not keep a part of a device's list of packages. */
+  | { readonly type: 'packages-lost'; readonly peer: PeerId }
 
 export type MemberEffect =
   | ProtocolEffect
   | Exclude<AgentEffect, { type: 'want' | 'unwant' | 'report' }>
   /** Seal this body with number `seq` to the origin's key, and store it: → `spooled` */
-  | { readonly type: 'seal'; readonly seq: number; readonly body: Uint8Array }
+  | { readonly type: 'seal'; readonly seq: number; readonly keep: number; readonly body: Uint8Array }
   /** An entry of the fleet's list changed: to be kept. */
   | { readonly type: 'save-device'; readonly device: Device }
+  /** The newest part of a device's list of packages, to be joined with what is kept of it: → `packages-lost` where it does not fit. */
+  | { readonly type: 'save-packages'; readonly peer: PeerId; readonly part: PackagePart }
 
 export interface MemberInit {
   readonly protocol: ProtocolInit
@@ -50,6 +59,7 @@ const agentInputs: ReadonlySet<string> = new Set([
   'prepared',
   'applied',
   'facts',
+  'inventory',
   'apply-now',
   'look',
   'observed',
@@ -91,7 +101,10 @@ export class Member {
   #take({ input, now, out }: Waiting): void {
     const notices: ProtocolNotice[] = []
     if (isAgentInput(input)) this.#agentTurn(input, now, out, notices)
-    else {
+    else if (input.type === 'packages-lost') {
+      const device = this.intake?.fleet.lostPackages(input.peer)
+      if (device) out({ type: 'save-device', device })
+    } else {
       this.protocol.handle(input, now, out, (notice) => notices.push(notice))
       if (input.type === 'wake' || input.type === 'leaving') this.#agentTurn({ type: input.type }, now, out, notices)
     }
@@ -110,6 +123,7 @@ export class Member {
       }
       case 'complete':
       case 'carry':
+      case 'report-received':
         this.#agentTurn(notice, now, out, notices)
         return
       case 'greeted': {
@@ -121,16 +135,15 @@ export class Member {
       }
       case 'reports-arrived': {
         if (!this.intake) return
-        const { changed, receipt, refused } = this.intake.take(notice.sealed, now)
+        const { changed, parts, receipt, refused } = this.intake.take(notice.sealed, now)
         // Kept before it is receipted: a receipt empties the sender's outbox for good.
         for (const device of changed) out({ type: 'save-device', device })
+        for (const { peer, part } of parts) out({ type: 'save-packages', peer, part })
         for (const fields of refused) out({ type: 'log', level: 'warn', event: 'report.refused', fields })
         this.#tellExceeded(out)
         if (receipt) this.protocol.sendReceipt({ now, out, notify: () => {} }, notice.link, receipt)
         return
       }
-      case 'reports-received':
-        return
     }
   }
 
@@ -154,12 +167,21 @@ export class Member {
       case 'unwant':
         return this.protocol.unwant(turn, effect.content)
       case 'report': {
-        const body = packReport(this.protocol.self.certificate, encodeReport(effect.report))
-        return out({ type: 'seal', seq: effect.report.seq, body })
+        const { report, inventory, keep } = effect
+        // The origin knows who says that nothing changed, or asks.
+        const membership = report.same ? undefined : this.protocol.self.certificate
+        const body = packReport({ membership, report: encodeReport({ ...report, ...this.#freshness() }), inventory })
+        return out({ type: 'seal', seq: report.seq, keep, body })
       }
       default:
         return out(effect)
     }
+  }
+
+  #freshness(): Pick<Report, 'trust'> {
+    const { set } = this.protocol.self
+    const signedAt = set.issuedAt
+    return signedAt === undefined ? {} : { trust: { version: set.versions().timestamp, signedAt } }
   }
 
   /** Digests of contents that are complete here, for the store's sweep. */

@@ -2,10 +2,12 @@
 import { applyNow } from './apply-now.ts'
 import { diagnose } from './doctor.ts'
 import { drift } from './drift.ts'
+import { fleetDevice } from './fleet-device.ts'
 import { leave } from './leave.ts'
 import { pause, resume } from './pause.ts'
 import { publish } from './publish.ts'
 import { rollback, versions } from './rollback.ts'
+import { factsDocument } from './self-portrait.ts'
 import type { Session } from './session.ts'
 import { site } from './site.ts'
 import { createToken, listTokens } from './token-desk.ts'
@@ -15,6 +17,8 @@ import { why } from './why.ts'
 export type CommandName =
   | 'status'
   | 'fleet'
+  | 'fleet-device'
+  | 'facts'
   | 'why'
   | 'site'
   | 'publish'
@@ -39,6 +43,8 @@ export type Carried = (
 export const commands: Readonly<Record<CommandName, Carried>> = {
   status: (session) => session.status(),
   fleet: (session) => Promise.resolve(session.fleet()),
+  'fleet-device': fleetDevice,
+  facts: factsDocument,
   why,
   site,
   publish,

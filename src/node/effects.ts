@@ -14,9 +14,12 @@ import { manifestBytesMax } from '#content/manifest.ts'
 import type { Sketch } from '#content/patch.ts'
 import type { MemberEffect, MemberInput } from '#member/member.ts'
 import type { KnownAddress } from '#protocol/effect.ts'
+import type { OwnReport } from '#protocol/input.ts'
 import type { ChunkForm, ChunkRun, LinkEvents, LinkId, Links, Verdict } from '#protocol/link.ts'
 import type { JournalEntry } from '#agent/journal.ts'
+import type { Inventory, PackagePart } from '#facts/inventory-part.ts'
 import type { Device } from '#origin/fleet.ts'
+import type { PeerId } from '#trust/peer-id.ts'
 import { sealReport } from '#trust/seal.ts'
 import type { SigningKey } from '#trust/keys.ts'
 import type { ApplyOutcome, PrepareOutcome } from '#agent/input.ts'
@@ -34,9 +37,11 @@ export interface Keepers {
   saveTrust(bytes: Uint8Array): Promise<void>
   saveAddresses(known: readonly KnownAddress[]): Promise<void>
   saveDevice(device: Device): Promise<void>
+  /** False where the part does not fit what is kept of this device. */
+  savePackages(peer: PeerId, part: PackagePart): Promise<boolean>
   appendJournal(entry: JournalEntry): Promise<void>
   readonly outbox: {
-    put(name: Digest, bytes: Uint8Array): Promise<void>
+    put(name: Digest, bytes: Uint8Array, seq?: number): Promise<void>
     read(name: Digest): Promise<Uint8Array | undefined>
     remove(name: Digest): Promise<void>
   }
@@ -53,6 +58,8 @@ export interface Works {
 export interface EffectsInit {
   readonly keepers: Keepers
   readonly works: Works
+  /** What this machine consists of; undefined where it cannot be told now. */
+  readonly takeInventory: () => Promise<Inventory | undefined>
   readonly device: SigningKey
   readonly log: Log
   /** The origin's box key from the signed metadata. */
@@ -158,12 +165,16 @@ export class Effects {
         return this.#start(this.#init.keepers.saveAddresses(effect.known))
       case 'save-device':
         return this.#start(this.#init.keepers.saveDevice(effect.device))
+      case 'save-packages':
+        return this.#start(this.#savePackages(effect.peer, effect.part))
+      case 'take-inventory':
+        return this.#start(this.#takeInventory())
       case 'journal':
         // A failed write, such as on a full disk, must not fail all later ones.
         this.#journal = this.#journal.catch(() => {}).then(() => this.#init.keepers.appendJournal(effect.entry))
         return this.#start(this.#journal)
       case 'seal':
-        return this.#start(this.#seal(effect.seq, effect.body))
+        return this.#start(this.#seal(effect))
       case 'spool':
         return this.#start(this.#spool(effect.sealed))
       case 'unspool':
@@ -324,7 +335,7 @@ export class Effects {
     this.#start(this.#trust)
   }
 
-  async #seal(seq: number, body: Uint8Array): Promise<void> {
+  async #seal({ seq, keep, body }: Extract<MemberEffect, { type: 'seal' }>): Promise<void> {
     const origin = this.#init.originBox()
     if (!origin) return
     // The number is on disk before it is used: it must never stand for two reports.
@@ -337,18 +348,27 @@ export class Effects {
       ephemeral: randomBytes(32),
       nonce: randomBytes(24),
     })
-    await this.#spool(sealed)
+    await this.#spool(sealed, { seq, keep })
   }
 
-  async #spool(sealed: Uint8Array): Promise<void> {
+  async #spool(sealed: Uint8Array, own?: OwnReport): Promise<void> {
     const name = sha256(sealed)
-    await this.#init.keepers.outbox.put(name, sealed)
-    this.#init.feed({ type: 'spooled', name, bytes: sealed.byteLength })
+    await this.#init.keepers.outbox.put(name, sealed, own?.seq)
+    this.#init.feed({ type: 'spooled', name, bytes: sealed.byteLength, ...(own && { own }) })
   }
 
   async #readReports(link: LinkId, names: readonly Digest[]): Promise<void> {
     const read = await Promise.all(names.map((name) => this.#init.keepers.outbox.read(name)))
     this.#init.feed({ type: 'report-read', link, sealed: read.filter((bytes) => bytes !== undefined) })
+  }
+
+  async #savePackages(peer: PeerId, part: PackagePart): Promise<void> {
+    const isKept = await this.#init.keepers.savePackages(peer, part)
+    if (!isKept) this.#init.feed({ type: 'packages-lost', peer })
+  }
+
+  async #takeInventory(): Promise<void> {
+    this.#init.feed({ type: 'inventory', inventory: await this.#init.takeInventory() })
   }
 
   async #prepare({ name, version, manifest }: Extract<MemberEffect, { type: 'prepare' }>): Promise<void> {

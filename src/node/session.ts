@@ -40,6 +40,8 @@ import { enginesOf } from './engine-set.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
 import { LedgerBook } from './ledger-book.ts'
+import { PackageBook } from './package-book.ts'
+import { takeInventory } from './self-portrait.ts'
 import { fleetDocument, statusDocument, type FleetDocument, type StatusDocument } from './status.ts'
 import { isFitForUplink } from './uplink-fitness.ts'
 import { wantedBundles } from './wanted-bundles.ts'
@@ -65,6 +67,7 @@ interface Parts {
   readonly store: FileStore
   readonly outbox: Outbox
   readonly member: Member
+  readonly journal: Journal
   readonly ledgerBook: LedgerBook
   readonly origin: OriginPart | undefined
   readonly keepers: Omit<Keepers, 'open'>
@@ -78,6 +81,7 @@ export class Session {
   readonly store: FileStore
   readonly outbox: Outbox
   readonly member: Member
+  readonly journal: Journal
   readonly ledgerBook: LedgerBook
   readonly effects: Effects
   readonly workshop: Workshop
@@ -102,6 +106,7 @@ export class Session {
     this.store = store
     this.outbox = outbox
     this.member = member
+    this.journal = parts.journal
     this.ledgerBook = parts.ledgerBook
     this.log = log
     this.#origin = origin
@@ -129,6 +134,7 @@ export class Session {
     this.effects = new Effects({
       keepers: { ...parts.keepers, open: (ref) => this.#open(ref) },
       works: this.workshop,
+      takeInventory,
       device: identity.device,
       log,
       originBox: () => member.protocol.self.set.origin()?.boxes[0]?.public,
@@ -194,7 +200,8 @@ export class Session {
   async load(): Promise<void> {
     const complete = this.store.holdings().filter((holding) => holding.complete)
     if (complete.length > 0) this.feed({ type: 'added', refs: complete.map((holding) => holding.ref) })
-    for (const { name, bytes } of await this.outbox.list()) this.feed({ type: 'spooled', name, bytes })
+    for (const { name, bytes, seq } of await this.outbox.list())
+      this.feed({ type: 'spooled', name, bytes, ...(seq !== undefined && { own: { seq } }) })
   }
 
   /** The network of the daemon: where it listens, and how LAN discovery fares. */
@@ -321,12 +328,14 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
         }),
     ...(repository && { intake: await intakeOf(home, identity.device, repository, set) }),
   })
+  const packages = new PackageBook(home.index)
   const keepers: Parts['keepers'] = {
     store,
     older: ({ content, first, count }) => store.older(content, { first, count }),
     outbox,
     saveTrust: (bytes) => saveTrust(home.trust, bytes),
     saveAddresses: (known) => home.index.putNote('addresses', known),
+    savePackages: (peer, part) => packages.save(peer, part),
     saveDevice: (device) => home.index.putNote(`device/${device.peer}`, device),
     appendJournal: async (entry: JournalEntry) => {
       await journalFile.append(entry)
@@ -336,7 +345,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
   }
   const ledgerBook = await LedgerBook.open({ index: home.index, store, protocol: member.protocol, now: realTime() })
   const origin = repository && { repository, history: await loadHistory(home, config.disk.versions) }
-  return { home, config, identity, store, outbox, member, ledgerBook, origin, keepers, log }
+  return { home, config, identity, store, outbox, member, journal, ledgerBook, origin, keepers, log }
 }
 
 async function trustOf(home: Home, { facts }: Identity): Promise<TrustedSet> {

@@ -97,6 +97,10 @@ export interface FleetDocument {
     /** When it left the fleet; null for a member. */
     readonly left: string | null
     readonly pauses: readonly PauseDocument[]
+    /** How fresh the metadata is that it verified last, when it reported. */
+    readonly trust: { readonly version: number; readonly signedAt: string } | null
+    /** Null: unknown until the device tells all of it. */
+    readonly inventory: { readonly packages: number; readonly changedAt: string } | null
   }[]
 }
 
@@ -207,6 +211,12 @@ export function fleetDocument(member: Member): FleetDocument {
       monitors: device.monitors.map(monitorDocument),
       left: timestamp(device.left),
       pauses: device.pauses.map(documentOf),
+      trust: device.trust
+        ? { version: device.trust.version, signedAt: new Date(device.trust.signedAt).toISOString() }
+        : null,
+      inventory: device.packages
+        ? { packages: device.packages.count, changedAt: toTimestamp(device.packages.at) }
+        : null,
     })),
   }
 }

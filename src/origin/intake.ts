@@ -3,15 +3,17 @@
  * unless time may mend it: sending it again would not make it better, and whoever carries it would carry it for ever.
  */
 import { messageOf, Refused } from '#base/errors.ts'
-import { sha256, type Digest } from '#base/digest.ts'
+import { sha256 } from '#base/digest.ts'
 import type { Instant } from '#base/time.ts'
-import { readReport } from '#facts/report.ts'
+import type { PackagePart } from '#facts/inventory-part.ts'
+import type { Report } from '#facts/report.ts'
 import { peerIdOf, type PeerId } from '#trust/peer-id.ts'
 import { verifyMembership, type Membership } from '#trust/membership.ts'
-import { openReport, signReceipt } from '#trust/seal.ts'
+import { openReport, signReceipt, type Receipted } from '#trust/seal.ts'
 import type { BoxKey, SigningKey } from '#trust/keys.ts'
 import type { TrustedSet } from '#trust/trusted-set.ts'
-import { Fleet, type Device } from './fleet.ts'
+import { Fleet, type Device, type Reported } from './fleet.ts'
+import { unpackReport } from './report-body.ts'
 
 export interface IntakeInit {
   readonly set: TrustedSet
@@ -24,9 +26,16 @@ export interface IntakeInit {
 export interface Intake {
   /** Devices whose entry changed, to be kept. */
   readonly changed: readonly Device[]
+  /** Parts of inventories that fit what is known of their device, to be kept in this order. */
+  readonly parts: readonly DevicePart[]
   /** To be sent back the way the reports came; undefined where none was worth one. */
   readonly receipt: Uint8Array | undefined
   readonly refused: readonly { readonly code: string; readonly message: string }[]
+}
+
+export interface DevicePart {
+  readonly peer: PeerId
+  readonly part: PackagePart
 }
 
 /** Receipts name at most this many reports; a batch is never larger (protocol params). */
@@ -52,58 +61,54 @@ export class ReportIntake {
   }
 
   take(sealed: readonly Uint8Array[], now: Instant): Intake {
-    const names: Digest[] = []
+    const receipted: Receipted[] = []
     const changed: Device[] = []
+    const parts: DevicePart[] = []
     const refused: { code: string; message: string }[] = []
     for (const bytes of sealed.slice(0, receiptNamesMax)) {
       try {
-        const device = this.#takeOne(bytes, now)
+        const { device, part, anew } = this.#takeOne(bytes, now)
         if (device) changed.push(device)
-        names.push(sha256(bytes))
+        if (device && part) parts.push({ peer: device.peer, part })
+        receipted.push({ name: sha256(bytes), anew })
       } catch (error) {
         if (!(error instanceof Refused)) throw error
         refused.push({ code: error.code, message: messageOf(error) })
-        if (!mendable.has(error.code)) names.push(sha256(bytes))
+        if (!mendable.has(error.code)) receipted.push({ name: sha256(bytes), anew: false })
       }
     }
-    return { changed, refused, receipt: names.length > 0 ? signReceipt(this.#init.device, names) : undefined }
+    const receipt = receipted.length > 0 ? signReceipt(this.#init.device, receipted) : undefined
+    return { changed, parts, refused, receipt }
   }
 
-  #takeOne(sealed: Uint8Array, now: Instant): Device | undefined {
+  #takeOne(sealed: Uint8Array, now: Instant): Reported {
     const { set, boxes, fleet } = this.#init
-    const opened = openReport(sealed, boxes)
-    const { membership, report } = unpackReport(opened.body)
+    const { peer, seq, body } = openReport(sealed, boxes)
+    const { membership, report, inventory } = unpackReport(body)
+    if (membership.byteLength === 0) return this.#takeKnown(peer, seq, report, now)
     const member = verifyMembership(membership, {
       meshId: set.meshId,
       issuers: set.issuers(),
       revocations: set.revocations(),
-      peer: opened.peer,
+      peer,
       now,
     })
-    return fleet.reported(member, opened.seq, readReport(report), now)
+    return fleet.reported(member, { seq, report, inventory }, now)
+  }
+
+  /** A report without a membership counts while the one that is known of its device holds; else the device is to say all anew. */
+  #takeKnown(peer: PeerId, seq: number, report: Report, now: Instant): Reported {
+    const { set, fleet } = this.#init
+    const member = fleet.memberOf(peer)
+    const { issuers, peers, tokens } = set.revocations()
+    if (peers.has(peer) || (member && (issuers.has(member.issuer) || tokens.has(member.token?.id ?? ''))))
+      throw new Refused('MEMBERSHIP_REVOKED', { message: 'A membership was revoked.' })
+    if (!member || member.expires <= now) return { device: undefined, part: undefined, anew: true }
+    return fleet.reported(member, { seq, report, inventory: undefined }, now)
   }
 
   /** Who signs receipts. */
   get peer(): PeerId {
     return peerIdOf(this.#init.device.public)
   }
-}
-
-/**
- * The body inside a seal: u16be length of the membership certificate, the certificate, then the report's JSON. The certificate
- * travels inside, since relays must not see who reports.
- */
-export function packReport(membership: Uint8Array, report: Uint8Array): Uint8Array {
-  const body = new Uint8Array(2 + membership.byteLength + report.byteLength)
-  new DataView(body.buffer).setUint16(0, membership.byteLength)
-  body.set(membership, 2)
-  body.set(report, 2 + membership.byteLength)
-  return body
-}
-
-function unpackReport(body: Uint8Array): { membership: Uint8Array; report: Uint8Array } {
-  const length = body.byteLength < 2 ? 0 : new DataView(body.buffer, body.byteOffset).getUint16(0)
-  if (length === 0 || 2 + length > body.byteLength)
-    throw new Refused('REPORT_INVALID', { message: 'A sealed report holds no membership.' })
-  return { membership: body.subarray(2, 2 + length), report: body.subarray(2 + length) }
 }

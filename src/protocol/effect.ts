@@ -57,7 +57,8 @@ export type ProtocolNotice =
   | { readonly type: 'carry'; readonly carries: boolean }
   /** A sealed report reached the origin. */
   | { readonly type: 'reports-arrived'; readonly link: LinkId; readonly sealed: readonly Uint8Array[] }
-  | { readonly type: 'reports-received'; readonly names: readonly Digest[] }
+  /** The origin has our report of this number; `anew`: it lacks what that builds on. */
+  | { readonly type: 'report-received'; readonly seq: number; readonly anew: boolean }
   /** A device said hello here: at the origin it joins the fleet's list. */
   | { readonly type: 'greeted'; readonly peer: PeerId; readonly membership: Uint8Array }
 

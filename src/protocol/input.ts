@@ -47,7 +47,7 @@ export type ProtocolInput =
   /** New metadata that was signed or imported here. */
   | { readonly type: 'metadata'; readonly pack: MetadataPack }
   /** A sealed report lies in the outbox, our own or one to carry. */
-  | { readonly type: 'spooled'; readonly name: Digest; readonly bytes: number }
+  | { readonly type: 'spooled'; readonly name: Digest; readonly bytes: number; readonly own?: OwnReport }
   /** A `bytes-of-report` effect was carried out. */
   | { readonly type: 'report-read'; readonly link: LinkId; readonly sealed: readonly Uint8Array[] }
   /** Somebody at the machine asks how the site is: neighbours are asked what they know. */
@@ -58,6 +58,13 @@ export type ProtocolInput =
   | { readonly type: 'leaving' }
   /** Says good-bye to all neighbours, so that duties pass on at once. */
   | { readonly type: 'stopping' }
+
+/** A report of this device itself. It says all that older ones say, but for the one numbered `keep`, which brings what is not said twice. */
+export interface OwnReport {
+  readonly seq: number
+  /** Undefined where nothing is known of older ones, as after a restart: they stay. */
+  readonly keep?: number
+}
 
 const bulk: ReadonlySet<ProtocolInput['type']> = new Set(['asked', 'served', 'part-served', 'chunk', 'fetch-ended'])
 

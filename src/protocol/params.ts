@@ -201,10 +201,12 @@ export const reportBatchMs = 500
 export const reportLanMs = 50
 export const reportAgainMs = 30_000
 export const reportAgainMsMax = 600_000
-/** 10,000 reports of others are carried at once: 40 MiB of the common class. Whoever brings more is not heard until some are gone. */
+/** 10,000 reports of others are carried at once, and 48 MiB: the outbox holds 64. Whoever brings more is not heard until some are gone. */
 export const reportsCarriedMax = 10_000
-/** Of which one member may bring 2,000, so that none keeps the others' out. What an uplink member hands over comes in parts then. */
+export const reportsCarriedBytesMax = 50_331_648
+/** Of which one member may bring 2,000 or 12 MiB, so that none keeps the others' out. What an uplink member hands over comes in parts then. */
 export const reportsPerBringerMax = 2_000
+export const reportsPerBringerBytesMax = 12_582_912
 /** Reports sent on a link and not receipted: two batches, or a day's reports of a site would congest the line; after 5 s they count as lost. */
 export const reportFlightBytes = 262_144
 export const reportFlightMs = 5_000
@@ -240,6 +242,7 @@ assert(hungerMs < dutyMs, 'silence is noticed in time')
 assert(reportBatchBytes < messageBytesMax, 'a batch of reports fits a message')
 assert(reportFlightMs < reportAgainMs, 'what is sent again counts as lost by then')
 assert(reportsPerBringerMax < reportsCarriedMax, 'one member cannot fill all there is')
+assert(reportsPerBringerBytesMax < reportsCarriedBytesMax, 'nor with few large ones')
 assert(announcementBytesMax < messageBytesMax, 'an announcement could also be sent as a message')
 assert(siteLinksSoon < siteLinksWanted, 'links grow')
 assert(siteLinksWanted < siteLinksMax, 'a member accepts more links than it seeks')

@@ -196,7 +196,7 @@ export class Protocol {
         this.#head.announce(turn, input.pack)
         return this.#metadataChanged(turn, 'young')
       case 'spooled':
-        return this.reports.spooled(turn, input.name, input.bytes)
+        return this.reports.spooled(turn, input.name, input.bytes, input.own)
       case 'report-read':
         return this.reports.read(turn, input.link, input.sealed)
       case 'survey':

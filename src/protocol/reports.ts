@@ -1,13 +1,15 @@
 /**
  * Reports on their way to the origin (protocol.md §8): sealed, so that whoever carries them cannot read them; stored in an
  * outbox until the origin's signed receipt has come back; sent in batches where they cross a line. Delivered at least once: the
- * origin counts them once. Routes: the origin itself, else the site's acting uplink members, who carry them on.
+ * origin counts them once. Routes: the origin itself, else the site's acting uplink members, who carry them on. Of our own at most two wait,
+ * however long the origin is away: the newest, and the one that brings what is not said twice.
  */
 import { after, earliest, type Instant } from '#base/time.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
 import type { PeerId } from '#trust/peer-id.ts'
-import { readReceipt } from '#trust/seal.ts'
+import { readReceipt, type Receipted } from '#trust/seal.ts'
+import type { OwnReport } from './input.ts'
 import type { LinkId } from './link.ts'
 import { send, type Neighbour, type Neighbours, type Self, type Turn } from './neighbour.ts'
 import {
@@ -18,7 +20,9 @@ import {
   reportFlightBytes,
   reportFlightMs,
   reportLanMs,
+  reportsCarriedBytesMax,
   reportsCarriedMax,
+  reportsPerBringerBytesMax,
   reportsPerBringerMax,
   reportsPerMessageMax,
 } from './params.ts'
@@ -27,6 +31,8 @@ interface Carried {
   readonly bytes: number
   /** Who brought it, to whom the receipt goes back; undefined for our own, and after a restart. */
   from: PeerId | undefined
+  /** Number of our own. */
+  readonly seq: number | undefined
   sentOn: LinkId | undefined
   sentAt: Instant | undefined
   next: Instant
@@ -36,6 +42,7 @@ interface Carried {
 /** A report that is being spooled. */
 interface Bringer {
   readonly peer: PeerId
+  readonly bytes: number
   readonly at: Instant
 }
 
@@ -81,12 +88,13 @@ export class Reports {
   }
 
   /** A report lies in the outbox. */
-  spooled(turn: Turn, name: Digest, bytes: number): void {
+  spooled(turn: Turn, name: Digest, bytes: number, own?: OwnReport): void {
     const from = this.#bringers.get(name)?.peer
     this.#bringers.delete(name)
     if (this.#carried.has(name)) return
+    if (own) this.#supersede(turn, own)
     const next = this.#soon(turn)
-    this.#carried.set(name, { bytes, from, sentOn: undefined, sentAt: undefined, next, tries: 0 })
+    this.#carried.set(name, { bytes, from, seq: own?.seq, sentOn: undefined, sentAt: undefined, next, tries: 0 })
     this.#wakeAt = earliest(this.#wakeAt, next)
   }
 
@@ -94,27 +102,39 @@ export class Reports {
   arrived(turn: Turn, { link, peer }: Neighbour, sealed: readonly Uint8Array[]): void {
     if (this.#self.membership.role === 'origin') return turn.notify({ type: 'reports-arrived', link, sealed })
     this.#forgetUnspooled(turn)
-    let room = this.#roomFor(peer)
+    const room = this.#roomFor(peer)
     for (const bytes of sealed) {
       const name = sha256(bytes)
       const known = this.#carried.get(name)
       if (known) this.#again(turn, known, peer)
-      else if (room > 0 && !this.#bringers.has(name)) {
-        room--
-        this.#bringers.set(name, { peer, at: turn.now })
+      else if (room.reports > 0 && room.bytes >= bytes.byteLength && !this.#bringers.has(name)) {
+        room.reports--
+        room.bytes -= bytes.byteLength
+        this.#bringers.set(name, { peer, bytes: bytes.byteLength, at: turn.now })
         turn.out({ type: 'spool', sealed: bytes })
       }
     }
   }
 
+  /** Our own older reports are dropped: the new one says it all. */
+  #supersede(turn: Turn, { seq, keep }: OwnReport): void {
+    if (keep === undefined) return
+    const names = [...this.#carried].flatMap(([name, { seq: older }]) =>
+      older !== undefined && older < seq && older !== keep ? [name] : [],
+    )
+    for (const name of names) this.#carried.delete(name)
+    if (names.length > 0) turn.out({ type: 'unspool', names })
+  }
+
   /** The origin's receipt: these need no more carrying; whoever brought them is told. */
-  #received(turn: Turn, names: readonly Digest[], receipt: Uint8Array): void {
+  #received(turn: Turn, receipted: readonly Receipted[], receipt: Uint8Array): void {
     const back = new Set<PeerId>()
     const ours: Digest[] = []
-    for (const name of names) {
+    for (const { name, anew } of receipted) {
       const carried = this.#carried.get(name)
       if (!carried) continue
       ours.push(name)
+      if (carried.seq !== undefined) turn.notify({ type: 'report-received', seq: carried.seq, anew })
       if (carried.from !== undefined) back.add(carried.from)
       this.#carried.delete(name)
     }
@@ -124,7 +144,6 @@ export class Reports {
     // There is room on the way again.
     this.#wakeAt = turn.now
     turn.out({ type: 'unspool', names: ours })
-    turn.notify({ type: 'reports-received', names: ours })
   }
 
   /** The bytes that were to be sent on a link. */
@@ -172,9 +191,14 @@ export class Reports {
     return this.#wakeAt
   }
 
-  /** What is to be sent now, least tried first: what the origin never answers must not hold up the rest. */
+  /**
+   * What is to be sent now, least tried first: what the origin never answers must not hold up the rest. Of our own the newest is
+   * before older ones, since it says how we are.
+   */
   #due({ now }: Turn): [Digest, Carried][] {
-    return [...this.#carried].filter(([, { next }]) => next <= now).sort(([, a], [, b]) => a.tries - b.tries)
+    return [...this.#carried]
+      .filter(([, { next }]) => next <= now)
+      .sort(([, a], [, b]) => a.tries - b.tries || (b.seq ?? 0) - (a.seq ?? 0))
   }
 
   /** What was sent on each link a moment ago and has no receipt yet, and when the first of it counts as lost. */
@@ -210,13 +234,19 @@ export class Reports {
     }
   }
 
-  /** How many more reports of this bringer are carried. */
-  #roomFor(bringer: PeerId): number {
-    let brought = 0
-    for (const { from } of this.#carried.values()) if (from === bringer) brought++
-    for (const { peer } of this.#bringers.values()) if (peer === bringer) brought++
-    const total = this.#carried.size + this.#bringers.size
-    return Math.min(reportsCarriedMax - total, reportsPerBringerMax - brought)
+  /** How many more reports of this bringer are carried, and how many bytes. */
+  #roomFor(bringer: PeerId): { reports: number; bytes: number } {
+    const room = { reports: reportsPerBringerMax, bytes: reportsPerBringerBytesMax }
+    const all = { reports: reportsCarriedMax, bytes: reportsCarriedBytesMax }
+    const count = (peer: PeerId | undefined, bytes: number): void => {
+      for (const one of peer === bringer ? [all, room] : [all]) {
+        one.reports--
+        one.bytes -= bytes
+      }
+    }
+    for (const { from, bytes } of this.#carried.values()) count(from, bytes)
+    for (const { peer, bytes } of this.#bringers.values()) count(peer, bytes)
+    return { reports: Math.min(all.reports, room.reports), bytes: Math.min(all.bytes, room.bytes) }
   }
 
   #soon(turn: Turn): Instant {

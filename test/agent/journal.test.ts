@@ -23,10 +23,10 @@ describe('the journal of an agent', () => {
 
   it('never falls back in the number of the last report', () => {
     const journal = Journal.replay([
-      { type: 'report', seq: 7, facts },
+      { type: 'report', seq: 7, said: facts },
       { type: 'report', seq: 3 },
     ])
-    expect([journal.seq, journal.facts]).toEqual([7, facts])
+    expect([journal.seq, journal.said, journal.saidSeq]).toEqual([7, facts, 7])
   })
 
   it('passes over what a newer program wrote, and what is no entry', () => {
@@ -46,14 +46,15 @@ describe('the journal of an agent', () => {
     const entries = fc.array(
       fc.oneof(
         fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(9)).map(([name, version]) => entry(name, version)),
-        fc.nat(99).map((seq) => ({ type: 'report', seq, facts })),
+        fc.nat(99).map((seq) => ({ type: 'report', seq, at: seq, said: facts })),
       ),
     )
     fc.assert(
       fc.property(entries, (all) => {
         const journal = Journal.replay(all)
         const again = Journal.replay(JSON.parse(JSON.stringify(journal.entries())) as unknown[])
-        expect([again.seq, again.facts, again.bundles]).toEqual([journal.seq, journal.facts, journal.bundles])
+        expect([again.seq, again.said, again.bundles]).toEqual([journal.seq, journal.said, journal.bundles])
+        expect(again.entries()).toEqual(journal.entries())
       }),
       { seed: 3, numRuns: 100 },
     )

@@ -18,7 +18,9 @@ describe('the outbox', () => {
     const reports = ['one', 'two', 'three'].map(report)
     for (const { name, bytes } of reports) await outbox.put(name, bytes)
     const again = await Outbox.open(dir)
-    expect(await again.list()).toEqual(reports.map(({ name, bytes }) => ({ name, bytes: bytes.byteLength })))
+    expect(await again.list()).toEqual(
+      reports.map(({ name, bytes }) => ({ name, bytes: bytes.byteLength, seq: undefined })),
+    )
     expect(await again.read(reports[1]!.name)).toEqual(utf8('two'))
     await again.remove(reports[1]!.name)
     await again.remove(reports[1]!.name)
@@ -35,6 +37,23 @@ describe('the outbox', () => {
     const { name, bytes } = report('once')
     await Promise.all([outbox.put(name, bytes), outbox.put(name, bytes)])
     expect(await readdir(dir)).toHaveLength(1)
+  })
+
+  it('knows our own by their numbers over a restart, and drops them after all that is of others', async () => {
+    const dir = await scratch()
+    const outbox = await Outbox.open(dir, { reportsMax: 3, bytesMax: 1_000 })
+    const [own, other, newest, more] = ['own', 'other', 'newest', 'more'].map(report)
+    await outbox.put(own!.name, own!.bytes, 41)
+    await outbox.put(other!.name, other!.bytes)
+    await outbox.put(newest!.name, newest!.bytes, 42)
+    await outbox.put(more!.name, more!.bytes)
+    const again = await Outbox.open(dir)
+    expect((await again.list()).map(({ name, seq }) => [name, seq])).toEqual([
+      [own!.name, 41],
+      [newest!.name, 42],
+      [more!.name, undefined],
+    ])
+    expect(await again.read(newest!.name)).toEqual(utf8('newest'))
   })
 
   it('never holds more than its limits: the oldest go first', async () => {

@@ -3,8 +3,7 @@ import { utf8 } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
 import { encodeManifest } from '#content/manifest.ts'
 import type { MemberEffect } from '#member/member.ts'
-import { readReport } from '#facts/report.ts'
-import { packReport } from '#origin/intake.ts'
+import { packReport, unpackReport } from '#origin/report-body.ts'
 import { encodeReport } from '#facts/report.ts'
 import { reportLanMs } from '#protocol/params.ts'
 import { enrol } from '#trust/membership.ts'
@@ -63,9 +62,9 @@ describe('a device', () => {
     stage.feed({ type: 'facts', facts: { hostname: 'alice' } })
     const [seal] = of('seal', stage.pass(1_000))
     const body = seal?.body ?? new Uint8Array()
-    const length = new DataView(body.buffer, body.byteOffset).getUint16(0)
-    expect(body.slice(2, 2 + length)).toEqual(stage.self.certificate)
-    expect(readReport(body.subarray(2 + length))).toMatchObject({ seq: 1, facts: { hostname: 'alice' } })
+    const { membership, report: said } = unpackReport(body)
+    expect(membership).toEqual(stage.self.certificate)
+    expect(said).toMatchObject({ seq: 1, facts: { hostname: 'alice' }, trust: { signedAt: siteStart } })
     const name = sha256(utf8('sealed'))
     stage.feed({ type: 'spooled', name, bytes: 900 })
     expect(of('read-reports', stage.pass(reportLanMs))).toEqual([{ type: 'read-reports', link, names: [name] }])
@@ -149,7 +148,10 @@ describe('the origin', () => {
 
   const report = (seq: number): Uint8Array =>
     sealReport({
-      body: packReport(bob.certificate, encodeReport({ v: 1, seq, at: siteStart, release: 1, bundles: [], drift: [] })),
+      body: packReport({
+        membership: bob.certificate,
+        report: encodeReport({ v: 1, seq, at: siteStart, release: 1, bundles: [], drift: [] }),
+      }),
       device: bob.key,
       seq,
       origin: site.keys.box.public,
@@ -186,7 +188,9 @@ describe('the origin', () => {
     const effects = stage.say(link, { t: 'reports', sealed: [sealed] })
     expect(effects.map(({ type }) => type)).toEqual(['save-device', 'send'])
     const message = stage.said(link, effects)[0]
-    expect(message?.t === 'receipt' && readReceipt(message.bytes, [site.origin.peer])).toEqual([sha256(sealed)])
+    expect(message?.t === 'receipt' && readReceipt(message.bytes, [site.origin.peer])).toEqual([
+      { name: sha256(sealed), anew: false },
+    ])
   })
 
   it('says in its log what it refused', () => {

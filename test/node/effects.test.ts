@@ -38,6 +38,7 @@ function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {
     saveTrust: (state) => note(`trust ${state.byteLength}`)(),
     saveAddresses: note('addresses'),
     saveDevice: note('device'),
+    savePackages: (_peer, { count }) => note('packages')().then(() => count > 0),
     appendJournal: (entry) => note(`journal ${entry.type}`)(),
     outbox: {
       put: (name, sealed) => Promise.resolve(void kept.set(name, sealed)),
@@ -54,6 +55,7 @@ function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {
       observe: () => Promise.resolve({ type: 'findings', findings: [] }),
       check: () => Promise.resolve({ name: 'm', outcome: 'pass', said: '' }),
     },
+    takeInventory: () => Promise.resolve({ packages: '', machine: {} }),
     device: keyOf('device'),
     log: silentLog,
     originBox: () => boxKey(seedOf('box')).public,
@@ -207,7 +209,7 @@ describe('carrying out effects', () => {
       },
     })
     effects.carryOut({ type: 'journal', entry: { type: 'report', seq: 1 } })
-    effects.carryOut({ type: 'seal', seq: 1, body: bytes })
+    effects.carryOut({ type: 'seal', seq: 1, keep: 0, body: bytes })
     await effects.settled()
     expect([order, inputs[0]?.type]).toEqual([['journal', 'outbox'], 'spooled'])
   })

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { after, instant } from '#base/time.ts'
+import { after, instant, type Instant } from '#base/time.ts'
 import type { Report } from '#facts/report.ts'
-import { Fleet } from '#origin/fleet.ts'
+import { Fleet, type Device } from '#origin/fleet.ts'
 import type { Membership } from '#trust/membership.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 
@@ -64,40 +64,43 @@ describe('the list of devices', () => {
   })
 })
 
+const take = (from: Membership, seq: number, said: Report, at: Instant): Device | undefined =>
+  fleet.reported(from, { seq, report: said, inventory: undefined }, at).device
+
 describe('a report', () => {
   it('counts once, and only if its number is higher than the last', () => {
-    expect(fleet.reported(member('web-1'), 2, report(2), now)).toMatchObject({ seq: 2, release: 2, lastReport: now })
-    expect(fleet.reported(member('web-1'), 2, report(2, { release: 9 }), now)).toBeUndefined()
-    expect(fleet.reported(member('web-1'), 1, report(1), now)).toBeUndefined()
+    expect(take(member('web-1'), 2, report(2), now)).toMatchObject({ seq: 2, release: 2, lastReport: now })
+    expect(take(member('web-1'), 2, report(2, { release: 9 }), now)).toBeUndefined()
+    expect(take(member('web-1'), 1, report(1), now)).toBeUndefined()
     expect(fleet.list()[0]?.release).toBe(2)
   })
 
   it('tells what is left alone there, and that the device left, until it says otherwise', () => {
     const pause = { since: now, until: after(now, 1_000), reason: 'stocktaking' }
-    fleet.reported(member('web-1'), 1, report(1, { pauses: [pause], left: true }), now)
+    take(member('web-1'), 1, report(1, { pauses: [pause], left: true }), now)
     const kept = JSON.parse(JSON.stringify(fleet.list())) as unknown[]
     expect(Fleet.restore(kept).list()[0]).toMatchObject({ pauses: [pause], left: now })
-    fleet.reported(member('web-1'), 2, report(2), after(now, 5))
+    take(member('web-1'), 2, report(2), after(now, 5))
     expect(fleet.list()[0]).toMatchObject({ pauses: [], left: undefined })
     expect(Fleet.restore([{ peer: '12D3KooWold', seq: 1 }]).list()[0]).toMatchObject({ pauses: [], left: undefined })
   })
 
   it('without facts leaves those that were told before', () => {
-    fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)
-    fleet.reported(member('web-1'), 2, report(2), now)
+    take(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)
+    take(member('web-1'), 2, report(2), now)
     expect(fleet.list()[0]?.facts).toEqual({ hostname: 'x' })
   })
 
   it('that was overtaken by the next still brings its facts, which come only once, and nothing else', () => {
-    fleet.reported(member('web-1'), 2, report(2), now)
-    const late = fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), after(now, 5))
+    take(member('web-1'), 2, report(2), now)
+    const late = take(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), after(now, 5))
     expect(late).toMatchObject({ seq: 2, release: 2, facts: { hostname: 'x' } })
-    expect(fleet.reported(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)).toBeUndefined()
+    expect(take(member('web-1'), 1, report(1, { facts: { hostname: 'x' } }), now)).toBeUndefined()
   })
 
   it('that was overtaken does not bring back older facts', () => {
-    fleet.reported(member('web-1'), 3, report(3, { facts: { hostname: 'new' } }), now)
-    expect(fleet.reported(member('web-1'), 2, report(2, { facts: { hostname: 'old' } }), now)).toBeUndefined()
+    take(member('web-1'), 3, report(3, { facts: { hostname: 'new' } }), now)
+    expect(take(member('web-1'), 2, report(2, { facts: { hostname: 'old' } }), now)).toBeUndefined()
     expect(fleet.list()[0]?.facts).toEqual({ hostname: 'new' })
   })
 })
@@ -109,10 +112,10 @@ describe('a token that brought more devices than it was made for', () => {
 
   it('is told once, when the first one too many comes, by hello or by report', () => {
     greet('web-1')
-    fleet.reported(member('web-2', { token }), 1, report(1), now)
+    take(member('web-2', { token }), 1, report(1), now)
     greet('web-1')
     expect([fleet.takeExceeded(), fleet.tokenUses()]).toEqual([[], [{ ...token, used: 2 }]])
-    fleet.reported(member('web-3', { token }), 1, report(1), now)
+    take(member('web-3', { token }), 1, report(1), now)
     expect([fleet.takeExceeded(), fleet.takeExceeded()]).toEqual([[{ ...token, used: 3 }], []])
     greet('web-4')
     expect([fleet.takeExceeded(), fleet.tokenUses()]).toEqual([[], [{ ...token, used: 4 }]])
@@ -138,11 +141,13 @@ describe('a token that brought more devices than it was made for', () => {
 describe('a list that was kept', () => {
   it('is the same after a restart', () => {
     fleet.greeted(member('web-1'), now)
-    fleet.reported(member('web-2'), 4, report(4, { facts: { hostname: 'x' } }), now)
+    take(member('web-2'), 4, report(4, { facts: { hostname: 'x' } }), now)
     const kept = JSON.parse(JSON.stringify(fleet.list())) as unknown[]
     const again = Fleet.restore(kept)
     expect(again.list()).toEqual(fleet.list())
-    expect(again.reported(member('web-2'), 4, report(4), now)).toBeUndefined()
+    expect(
+      again.reported(member('web-2'), { seq: 4, report: report(4), inventory: undefined }, now).device,
+    ).toBeUndefined()
   })
 
   it('is read without what is no device', () => {

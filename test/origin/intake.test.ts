@@ -1,10 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { concatBytes, utf8 } from '#base/bytes.ts'
+import { utf8 } from '#base/bytes.ts'
 import { sha256 } from '#base/digest.ts'
 import { after, day } from '#base/time.ts'
+import { compress } from '#content/compress.ts'
+import { encodeInventoryPart } from '#facts/inventory-part.ts'
+import { changesBetween, packagesDigest } from '#facts/packages.ts'
 import { encodeReport, type Report } from '#facts/report.ts'
 import { Fleet } from '#origin/fleet.ts'
-import { packReport, ReportIntake, type Intake } from '#origin/intake.ts'
+import { ReportIntake, type Intake } from '#origin/intake.ts'
+import { packReport } from '#origin/report-body.ts'
 import { boxKey } from '#trust/keys.ts'
 import { readReceipt, sealReport } from '#trust/seal.ts'
 import { TrustedSet } from '#trust/trusted-set.ts'
@@ -42,7 +46,7 @@ interface Sealing {
 let nonces = 0
 function seal(seq: number, { person = bob, body, certificate, box }: Sealing = {}): Uint8Array {
   return sealReport({
-    body: body ?? packReport(certificate ?? person.certificate, encodeReport(report(seq))),
+    body: body ?? packReport({ membership: certificate ?? person.certificate, report: encodeReport(report(seq)) }),
     device: person.key,
     seq,
     origin: box ?? site.keys.box.public,
@@ -50,7 +54,8 @@ function seal(seq: number, { person = bob, body, certificate, box }: Sealing = {
     nonce: new Uint8Array(24).fill(nonces),
   })
 }
-const receipted = ({ receipt }: Intake): string[] => (receipt ? readReceipt(receipt, [site.origin.peer]) : [])
+const receipted = ({ receipt }: Intake): string[] =>
+  receipt ? readReceipt(receipt, [site.origin.peer]).map(({ name }) => name) : []
 const codes = ({ refused }: Intake): string[] => refused.map(({ code }) => code)
 
 describe('reports that reach the origin', () => {
@@ -93,7 +98,11 @@ describe('a report that is refused', () => {
       () => seal(1, { body: Uint8Array.of(255, 255, 1) }),
       'REPORT_INVALID',
     ],
-    ['that is no report', () => seal(1, { body: packReport(bob.certificate, utf8('{"v":1}')) }), 'REPORT_INVALID'],
+    [
+      'that is no report',
+      () => seal(1, { body: packReport({ membership: bob.certificate, report: utf8('{"v":1}') }) }),
+      'REPORT_INVALID',
+    ],
     [
       'under the membership of another device',
       () => seal(1, { certificate: site.person('carol').certificate }),
@@ -148,10 +157,104 @@ describe('a hello at the origin', () => {
   })
 })
 
-describe('the body of a report', () => {
-  it('is the length of the membership, the membership, the report', () => {
-    expect([...packReport(Uint8Array.of(7, 8), Uint8Array.of(9))]).toEqual([0, 2, 7, 8, 9])
-    expect(packReport(new Uint8Array(300), new Uint8Array()).slice(0, 2)).toEqual(Uint8Array.of(1, 44))
-    expect(concatBytes(Uint8Array.of(0, 0))).toEqual(packReport(new Uint8Array(), new Uint8Array()))
+describe('a report that says that nothing changed', () => {
+  const same = (seq: number, more: Partial<Report['same']> = {}, person = bob): Uint8Array =>
+    seal(seq, {
+      person,
+      body: packReport({ report: encodeReport(report(seq, { same: { state: 1, facts: 0, inventory: 0, ...more } })) }),
+    })
+  const anew = ({ receipt }: Intake): boolean[] =>
+    receipt ? readReceipt(receipt, [site.origin.peer]).map((receipted) => receipted.anew) : []
+
+  it('needs no membership while the one that is known holds, and leaves all as it is', () => {
+    const body = packReport({
+      membership: bob.certificate,
+      report: encodeReport(report(1, { bundles: [{ name: 'web', version: 1, state: 'applied', results: [] }] })),
+    })
+    intake.take([seal(1, { body })], now)
+    const taken = intake.take([same(2)], after(now, day))
+    expect([anew(taken), codes(taken)]).toEqual([[false], []])
+    expect(taken.changed).toMatchObject([
+      { seq: 2, stateSeq: 1, lastReport: after(now, day), bundles: [{ name: 'web' }] },
+    ])
+  })
+
+  it('of a device that is not known, or whose membership is over, is answered by asking for all of it', () => {
+    const unknown = intake.take([same(2)], now)
+    expect([anew(unknown), unknown.changed, intake.fleet.list()]).toEqual([[true], [], []])
+    intake.take([seal(1)], now)
+    const over = intake.take([same(2)], after(now, 91 * day))
+    expect([anew(over), over.changed]).toEqual([[true], []])
+  })
+
+  it('is refused where its device was revoked since', () => {
+    intake.take([seal(1)], now)
+    const revocations = { issuers: new Set<string>(), peers: new Set<string>([bob.peer]), tokens: new Set<string>() }
+    set = TrustedSet.restore(site.meshId, site.release([], { revocations }), siteStart)
+    intake = new ReportIntake({ set, device: site.origin.key, boxes: [site.keys.box], fleet: intake.fleet })
+    expect(codes(intake.take([same(2)], now))).toEqual(['MEMBERSHIP_REVOKED'])
+  })
+
+  it.each([['state'], ['facts'], ['inventory']] as const)(
+    'since one whose %s never came is answered by asking for all',
+    (what) => {
+      intake.take([seal(1)], now)
+      const taken = intake.take([same(3, { [what]: 2 })], now)
+      expect([anew(taken), taken.changed.map(({ seq }) => seq)]).toEqual([[true], [3]])
+    },
+  )
+})
+
+describe('the inventory in a report', () => {
+  const lists = ['', 'a:all 1\n', 'a:all 1\nb:all 1\n', 'a:all 2\n'] as const
+  const told = (seq: number, from: number, to: number): Uint8Array => {
+    const [base, list] = [lists[from] ?? '', lists[to] ?? '']
+    const packages = {
+      ...(from > 0 && { base: packagesDigest(base) }),
+      digest: packagesDigest(list),
+      count: to,
+      changes: changesBetween(base, list),
+    }
+    const inventory = compress(encodeInventoryPart({ packages }))
+    return seal(seq, {
+      body: packReport({ membership: bob.certificate, report: encodeReport(report(seq)), inventory }),
+    })
+  }
+  const anew = ({ receipt }: Intake): boolean[] =>
+    receipt ? readReceipt(receipt, [site.origin.peer]).map((receipted) => receipted.anew) : []
+
+  it('is handed on to be kept where it is whole, or builds on the list that is known or the one before', () => {
+    for (const [seq, from, to] of [
+      [1, 0, 1],
+      [2, 1, 2],
+      [3, 1, 3],
+      [4, 3, 1],
+      [5, 0, 2],
+    ] as const) {
+      const taken = intake.take([told(seq, from, to)], now)
+      expect([anew(taken), taken.parts.map(({ part }) => part.digest)]).toEqual([[false], [packagesDigest(lists[to])]])
+    }
+  })
+
+  it('that builds on anything else is not kept, and the device is asked for all of it', () => {
+    intake.take([told(1, 0, 1)], now)
+    const taken = intake.take([told(2, 2, 3)], now)
+    expect([anew(taken), taken.parts]).toEqual([[true], []])
+    expect(intake.fleet.list()[0]?.packages?.digest).toBe(packagesDigest(lists[1]))
+    expect(intake.take([told(3, 0, 3)], now).parts).toHaveLength(1)
+  })
+
+  it('that was overtaken by a newer one changes nothing', () => {
+    intake.take([told(1, 0, 1)], now)
+    intake.take([told(3, 1, 3)], now)
+    const taken = intake.take([told(2, 1, 2)], now)
+    expect([anew(taken), taken.parts, taken.changed]).toEqual([[false], [], []])
+  })
+
+  it('that is malformed costs its report, and nothing else', () => {
+    const inventory = compress(utf8('{"packages":5}'))
+    const body = packReport({ membership: bob.certificate, report: encodeReport(report(1)), inventory })
+    const taken = intake.take([seal(1, { body })], now)
+    expect([codes(taken), receipted(taken).length, taken.changed]).toEqual([['INVENTORY_INVALID'], 1, []])
   })
 })

@@ -11,6 +11,7 @@ import {
   reportFlightMs,
   reportLanMs,
   reportsCarriedMax,
+  reportsPerBringerBytesMax,
   reportsPerBringerMax,
   reportsPerMessageMax,
 } from '#protocol/params.ts'
@@ -54,7 +55,13 @@ const sent = (effects: readonly MemberEffect[]): { link: LinkId; names: readonly
   of('read-reports', effects).map(({ link, names }) => ({ link, names }))
 const namesSent = (effects: readonly MemberEffect[]): Digest[] => sent(effects).flatMap(({ names }) => names)
 const receipt = (link: LinkId, ...names: Digest[]): MemberEffect[] =>
-  stage.say(link, { t: 'receipt', bytes: signReceipt(site.origin.key, names) })
+  stage.say(link, {
+    t: 'receipt',
+    bytes: signReceipt(
+      site.origin.key,
+      names.map((name) => ({ name, anew: false })),
+    ),
+  })
 const receipts = (link: LinkId): number => stage.said(link).filter(({ t }) => t === 'receipt').length
 
 describe('the way of a report', () => {
@@ -181,6 +188,19 @@ describe('carrying for others', () => {
     expect(of('spool', bring(stage.meet(bob), sealed()))).toEqual([])
   })
 
+  it('has a limit in bytes, too: a few large ones are as much as many small ones', () => {
+    const [flood, honest] = [stage.meet(bob), stage.meet(site.person('carol'))]
+    const large = (): Uint8Array => {
+      const bytes = new Uint8Array(114_000)
+      bytes.set(sealed())
+      return bytes
+    }
+    let taken = 0
+    for (let count = 0; count < 150; count++) taken += of('spool', bring(flood, large())).length
+    expect(taken).toBe(Math.floor(reportsPerBringerBytesMax / large().byteLength))
+    expect(of('spool', bring(honest, large()))).toHaveLength(1)
+  })
+
   it('has a limit for all together', () => {
     for (let number = 0; number < 6; number++) {
       const link = stage.meet(site.person(`flood-${number}`))
@@ -236,11 +256,62 @@ describe('many reports at once', () => {
   })
 })
 
+describe('reports of our own', () => {
+  const say = (seq: number, keep?: number): Digest => {
+    const name = sha256(sealed())
+    stage.feed({ type: 'spooled', name, bytes: 1_000, own: { seq, ...(keep !== undefined && { keep }) } })
+    return name
+  }
+
+  it('are superseded by the newest, but for the one that it names', () => {
+    const names = [say(1), say(2, 0), say(3, 2), say(4, 2)]
+    expect(of('unspool', stage.effects).map((effect) => effect.names)).toEqual([[names[0]], [names[2]]])
+    expect(stage.member.protocol.reports.waiting).toBe(2)
+  })
+
+  it('wait however long, and of those that wait the newest goes first, before those of others', () => {
+    bring(stage.meet(bob), sealed())
+    const names = [say(1), say(2), say(3)]
+    stage.pass(86_400_000)
+    toOrigin()
+    expect(namesSent(stage.pass(reportBatchMs)).slice(0, 3)).toEqual(names.toReversed())
+  })
+
+  it('stay after a restart, when nobody knows what supersedes what, until the next is made', () => {
+    const names = [say(5), say(6)]
+    expect(of('unspool', stage.effects)).toEqual([])
+    say(7, 0)
+    expect(of('unspool', stage.effects).map((effect) => effect.names)).toEqual([names])
+  })
+
+  it('are told to the agent as received, by number, and whether the origin needs all anew', () => {
+    const member = stage.member
+    const told: unknown[] = []
+    const handle = member.agent?.handle.bind(member.agent)
+    if (member.agent && handle)
+      member.agent.handle = (input, now, out) => {
+        if (input.type === 'report-received') told.push(input)
+        handle(input, now, out)
+      }
+    const link = toOrigin()
+    const bytes = signReceipt(site.origin.key, [
+      { name: say(1), anew: true },
+      { name: say(2), anew: false },
+      { name: own(), anew: true },
+    ])
+    stage.say(link, { t: 'receipt', bytes })
+    expect(told).toEqual([
+      { type: 'report-received', seq: 1, anew: true },
+      { type: 'report-received', seq: 2, anew: false },
+    ])
+  })
+})
+
 describe('a receipt', () => {
   it('that the origin did not sign empties nothing', () => {
     const link = stage.meet(bob)
     const name = own()
-    const effects = stage.say(link, { t: 'receipt', bytes: signReceipt(bob.key, [name]) })
+    const effects = stage.say(link, { t: 'receipt', bytes: signReceipt(bob.key, [{ name, anew: false }]) })
     expect(of('log', effects).map(({ fields }) => fields['code'])).toEqual(['RECEIPT_INVALID'])
     expect([of('unspool', effects), stage.member.protocol.reports.waiting]).toEqual([[], 1])
   })

@@ -5,7 +5,7 @@ import { Refused } from '#base/errors.ts'
 import { sha256 } from '#base/digest.ts'
 import { utf8 } from '#base/bytes.ts'
 import type { Address } from '#protocol/link.ts'
-import { chunksMax, messageBytesMax, siteLinksMax } from '#protocol/params.ts'
+import { chunksMax, messageBytesMax, reportBatchBytes, siteLinksMax } from '#protocol/params.ts'
 import { decodeMessage, encodeMessage, nameOf, type Message } from '#protocol/wire.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { sealedBytesMax } from '#trust/seal.ts'
@@ -155,8 +155,13 @@ describe('messages on a control stream', () => {
     expect(() => decodeMessage(encode(value))).toThrow(expect.objectContaining({ code: 'MESSAGE_INVALID' }))
   })
 
-  it('the largest report that can be sealed passes, two at once', () => {
-    const message: Message = { t: 'reports', sealed: [new Uint8Array(sealedBytesMax), new Uint8Array(sealedBytesMax)] }
+  it('the largest report that can be sealed passes, and a batch of large ones', () => {
+    const message: Message = { t: 'reports', sealed: [new Uint8Array(sealedBytesMax)] }
+    const batch: Message = {
+      t: 'reports',
+      sealed: Array.from({ length: 3 }, () => new Uint8Array(Math.floor(reportBatchBytes / 3))),
+    }
+    expect(thrownBy(encodeMessage(batch))).toBeUndefined()
     expect(thrownBy(encodeMessage(message))).toBeUndefined()
   })
 

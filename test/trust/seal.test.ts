@@ -35,30 +35,34 @@ describe('a sealed report', () => {
 
   it('tells those who carry it nothing but a size class', () => {
     expect([1, 800, 900, 3_000, 60_000, 73_000].map((size) => seal(new Uint8Array(size)).byteLength)).toEqual([
-      1_097, 1_097, 1_097, 4_169, 73_801, 73_801,
+      329, 1_097, 1_097, 4_169, 73_801, 73_801,
     ])
     expect(Buffer.from(seal(new Uint8Array(50).fill(65))).includes('AAAA')).toBe(false)
   })
 
-  it('changes its class behind the last byte that fits, and holds the largest report and a membership', () => {
+  it('changes its class behind the last byte that fits, and holds the largest report, a membership and an inventory', () => {
     const overhead = 57 + 16
     for (const [body, plain] of [
-      [0, 1_024],
+      [0, 256],
+      [148, 256],
+      [149, 1_024],
       [916, 1_024],
       [917, 4_096],
       [3_988, 4_096],
       [3_989, 16_384],
       [16_276, 16_384],
-      [16_277, 73_728],
+      [16_277, 36_864],
+      [36_757, 73_728],
       [reportBytesMax + 2_048, 73_728],
-      [73_620, 73_728],
+      [73_621, 114_688],
+      [114_580, 114_688],
     ] as const) {
       const sealed = seal(new Uint8Array(body).fill(1))
       expect([body, sealed.byteLength]).toEqual([body, plain + overhead])
       expect(openReport(sealed, [box]).body.byteLength).toBe(body)
       expect(sealed.byteLength).toBeLessThanOrEqual(sealedBytesMax)
     }
-    expect(() => seal(new Uint8Array(73_621))).toThrow(AssertionFailed)
+    expect(() => seal(new Uint8Array(114_581))).toThrow(AssertionFailed)
   })
 
   /** What a member makes who knows the format: any plaintext, sealed as it should be. */
@@ -122,20 +126,21 @@ describe('a sealed report', () => {
 })
 
 describe('a receipt', () => {
-  const names = [sha256(Uint8Array.of(1)), sha256(Uint8Array.of(2))]
+  const names = [sha256(Uint8Array.of(1)), sha256(Uint8Array.of(2))].map((name, index) => ({ name, anew: index === 1 }))
   const origin = keyOf('origin')
   const receipt = signReceipt(origin, names)
 
-  it('names the reports that the origin has', () => {
+  it('names the reports that the origin has, and of whom it needs all anew', () => {
     expect(readReceipt(receipt, [peerIdOf(origin.public)])).toEqual(names)
   })
 
   it('names at most 256, and of any other bytes nothing else is thrown', () => {
     const peer = [peerIdOf(origin.public)]
-    const many = Array.from({ length: 256 }, (_, n) => sha256(Uint8Array.of(n)))
+    const many = Array.from({ length: 256 }, (_, n) => ({ name: sha256(Uint8Array.of(n)), anew: n % 3 === 0 }))
     expect(readReceipt(signReceipt(origin, many), peer)).toEqual(many)
-    const list = new Uint8Array(257 * 32)
-    const signature = sign(origin, domainBytes('grapevine-receipt-v1', list))
+    const list = new Uint8Array(2 + 257 * 32 + 33)
+    list.set([1, 1])
+    const signature = sign(origin, domainBytes('grapevine-receipt-v2', list))
     const long = concatBytes(origin.public, signature, list)
     expect(() => readReceipt(long, peer)).toThrow(expect.objectContaining({ code: 'RECEIPT_INVALID' }))
     fc.assert(

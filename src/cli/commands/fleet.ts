@@ -2,13 +2,22 @@
 import { Misconfigured, Negative } from '#base/errors.ts'
 import { callHome } from '#node/home-call.ts'
 import { homeFolder } from '#node/config.ts'
+import type { DeviceDocument } from '#node/fleet-device.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
 import { pauseText } from '../pause-text.ts'
 import { agoText, table } from '../print.ts'
 import { watchedText, watchedWords } from '../watched-text.ts'
+import { factLines } from './fact-lines.ts'
 
-export const action: Action = async ({ home, output }, _options, [wanted]) => {
+type Options = Record<string, unknown> & { packages?: boolean }
+
+export const action: Action<Options> = async ({ home, output }, { packages }, [wanted]) => {
+  if (packages && wanted === undefined)
+    throw new Misconfigured('USAGE', {
+      message: 'The packages are those of one device.',
+      next: 'Name it: grapevine fleet DEVICE --packages.',
+    })
   const fleet = (await callHome({ home: homeFolder(home), command: 'fleet' })) as FleetDocument
   const devices = fleet.devices.filter(
     (device) => wanted === undefined || device.name === wanted || device.peerId === wanted,
@@ -19,6 +28,15 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
       next: 'See grapevine fleet for those that have.',
     })
   if (wanted !== undefined && devices.length > 1) throw ambiguous(wanted, devices)
+  const [device] = devices
+  const parts =
+    wanted === undefined || !device
+      ? undefined
+      : ((await callHome({
+          home: homeFolder(home),
+          command: 'fleet-device',
+          args: { peerId: device.peerId },
+        })) as DeviceDocument)
   const now = Date.now()
   const names = Map.groupBy(devices, ({ name }) => name)
   const rows = devices.map((device) => [
@@ -33,8 +51,9 @@ export const action: Action = async ({ home, output }, _options, [wanted]) => {
   const empty = 'No device has said hello yet. Make a token with `grapevine token create`, join, and run.'
   const details =
     wanted === undefined ? [] : devices.flatMap((device) => [...detailsOf(device), ...watchedText(device, now)])
+  if (device && parts) details.push('', ...partLines(device, parts, packages === true, now))
   output.answer(
-    { ...fleet, devices, ...sumsOf(devices) },
+    { ...fleet, devices: parts ? devices.map((one) => ({ ...one, ...parts })) : devices, ...sumsOf(devices) },
     rows.length === 0
       ? empty
       : [...table(['DEVICE', 'ROLE', 'SITE', 'RELEASE', 'REPORT', 'WATCHED', 'BUNDLES'], rows), ...details],
@@ -99,4 +118,31 @@ function detailsOf(device: FleetDocument['devices'][number]): string[] {
   const lines = results.length > 0 ? ['', ...table(['BUNDLE', 'RESOURCE', 'OUTCOME', 'REASON'], results)] : []
   const remarks = [...pauses, ...reasons]
   return [...lines, ...(remarks.length > 0 ? ['', ...remarks] : [])]
+}
+
+function partLines(
+  { inventory, trust }: FleetDocument['devices'][number],
+  { facts, machine, packages }: DeviceDocument,
+  withPackages: boolean,
+  now: number,
+): string[] {
+  const lines = [...factLines(facts ?? {}), ...factLines(machine ?? {})]
+  if (trust)
+    lines.push(
+      `metadata: version ${trust.version} when it reported, signed ${agoText(Date.parse(trust.signedAt), now)}`,
+    )
+  lines.push(
+    inventory && packages
+      ? `packages: ${packages.length}, changed ${agoText(Date.parse(inventory.changedAt), now)}`
+      : 'packages: unknown until the device tells all of them, within a day of its next report',
+  )
+  if (!withPackages || !packages) return lines
+  return [
+    ...lines,
+    '',
+    ...table(
+      ['PACKAGE', 'ARCH', 'VERSION'],
+      packages.map(({ name, arch, version }) => [name, arch, version]),
+    ),
+  ]
 }
