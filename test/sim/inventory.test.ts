@@ -7,6 +7,8 @@ import { SimulatedFleet } from '#sim/fleet.ts'
 import { debianPackages } from '../support/debian.ts'
 
 const line = { downBps: 2_000_000, upBps: 256_000, latencyUs: 20_000 }
+/** Of TCP, TLS and Ethernet (docs/simulation.md: overhead). */
+const lineOverhead = 1.05
 /** What each device consists of, to be changed by a test. */
 const lists = new Map<string, string>()
 const list = (name: string): string => lists.get(name) ?? ''
@@ -50,6 +52,15 @@ describe('the inventory of a device', () => {
       expect(device.outbox()).toEqual([])
     }
   })
+
+  it.each([863, 3_000])(
+    'of %i packages takes less than 40 kB up the line, with all that is said beside it',
+    (count) => {
+      const fleet = reported(1, count)
+      expect(seen(fleet, fleet.devices[0] as Device)).toBe(list('berlin-client-0'))
+      expect(fleet.network.uplinkBytes.get('berlin')?.upBytes).toBeLessThan(40_000 / lineOverhead)
+    },
+  )
 
   it('of 6,000 packages comes in parts, each within its bound, and is whole in the end', () => {
     const fleet = reported(1, 6_000)

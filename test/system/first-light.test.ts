@@ -2,6 +2,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { DeviceDocument } from '#node/fleet-device.ts'
+import type { FactsDocument } from '#node/self-portrait.ts'
 import type { SiteDocument } from '#node/site.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { WhyDocument } from '#node/why.ts'
@@ -69,6 +71,16 @@ describe('first light', () => {
         return fleet.devices.find(({ name, bundles }) => name === 'client' && bundles[0]?.state === 'applied')
       })
       expect(device.bundles[0]?.results.map(({ outcome }) => outcome)).toEqual(['repaired', 'repaired', 'repaired'])
+      const facts = (await bench.ask('client', ['facts'])) as unknown as FactsDocument
+      expect(facts.packages.map(({ name }) => name)).toContain('dpkg')
+      const packages = await until('the packages of the client', async () => {
+        const { devices } = (await bench.ask('origin', ['fleet', 'client', '--packages'])) as unknown as {
+          devices: DeviceDocument[]
+        }
+        return devices[0]?.packages ?? undefined
+      })
+      expect(packages).toEqual(facts.packages)
+      expect(facts.bytes.first).toBeLessThan(40_000 / 1.1)
       await until(
         'empty outboxes',
         async () => (await bench.status('client')).outbox + (await bench.status('relay')).outbox === 0,
