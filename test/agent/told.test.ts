@@ -120,6 +120,18 @@ describe('the inventory', () => {
     ])
   })
 
+  it('is not taken for told because another report was received', () => {
+    settled()
+    found(two)
+    pass(minute)
+    publish(bundle('web', 2))
+    pass(minute)
+    received(last().report.seq)
+    found(three)
+    pass(minute)
+    expect(last().part?.packages?.base).toBe(packagesDigest(one))
+  })
+
   it('of very many packages is told in parts, each after the receipt for the one before', () => {
     const many = debianPackages(7_000)
     settled()

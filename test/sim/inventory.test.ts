@@ -146,7 +146,7 @@ describe('four weeks without a line, and 500 changes', () => {
       }
       expect(changesBetween(before, list(name)).size).toBe(500)
       expect(most.count).toBeLessThanOrEqual(2)
-      expect(most.bytes).toBeLessThan(40_960)
+      expect(most.bytes).toBeLessThan(20_000)
       expect(seen(fleet, device)).toBe(before)
       const seqs: number[] = []
       const feed = fleet.origin.feed.bind(fleet.origin)
