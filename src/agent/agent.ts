@@ -9,8 +9,6 @@ import type { Digest } from '#base/digest.ts'
 import { Refused } from '#base/errors.ts'
 import { earliest, type Instant } from '#base/time.ts'
 import { parseManifest } from '#content/manifest.ts'
-import type { Inventory } from '#facts/inventory-part.ts'
-import type { Facts } from '#facts/inventory.ts'
 import type { BundleState } from '#facts/report.ts'
 import type { Device } from '#policy/select.ts'
 import type { Assignment, SignedBundle } from './assignment.ts'
@@ -43,6 +41,8 @@ const fetchingReportMs = 30_000
 export class Agent {
   /** What is left alone for a while; to be looked at only. */
   readonly pauses: Pauses
+  /** What it says, and what it knows of the machine. */
+  readonly reporting: Reporting
   readonly #device: Omit<Device, 'facts'>
   readonly #journal: Journal
   readonly #held = new Map<string, HeldBundle>()
@@ -50,7 +50,6 @@ export class Agent {
   #carries = false
   readonly #urgent: 'window' | 'any'
   #busy: string | undefined
-  readonly #reporting: Reporting
   readonly #watching: Watching
   readonly #withdrawals: Withdrawals
   /** Nothing is done but to look for drift. */
@@ -62,7 +61,7 @@ export class Agent {
     this.#urgent = urgent
     this.#device = device
     this.#journal = journal
-    this.#reporting = new Reporting(journal)
+    this.reporting = new Reporting(journal)
     this.#watching = new Watching(journal, seed)
     this.#withdrawals = new Withdrawals(journal)
     this.pauses = new Pauses(journal)
@@ -71,21 +70,21 @@ export class Agent {
   handle(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
     switch (input.type) {
       case 'release':
-        this.#reporting.setRelease(input.release, now)
+        this.reporting.setRelease(input.release, now)
         this.#signed = input.bundles
         this.#assign(now, out)
         break
       case 'facts':
-        this.#reporting.setFacts(input.facts, now)
+        this.reporting.setFacts(input.facts, now)
         this.#scan.ask(now)
         this.#assign(now, out)
         break
       case 'inventory':
         this.#scan.done(now)
-        if (input.inventory) this.#reporting.setInventory(input.inventory, now)
+        if (input.inventory) this.reporting.setInventory(input.inventory, now)
         break
       case 'report-received':
-        this.#reporting.received(input.seq, input.anew, now, out)
+        this.reporting.received(input.seq, input.anew, now, out)
         break
       case 'carry':
         this.#carries = input.carries
@@ -108,11 +107,11 @@ export class Agent {
         break
       case 'pause':
         out({ type: 'journal', entry: this.pauses.begin(input.pause) })
-        this.#reporting.soon(now)
+        this.reporting.soon(now)
         break
       case 'resume':
         for (const entry of this.pauses.lift(input.bundle)) out({ type: 'journal', entry })
-        this.#reporting.soon(now)
+        this.reporting.soon(now)
         break
       case 'look':
         this.#isAlone ||= input.alone === true
@@ -127,7 +126,7 @@ export class Agent {
         break
       case 'leaving':
         this.#isGone = true
-        this.#reporting.atOnce(now)
+        this.reporting.atOnce(now)
         break
       case 'wake':
         break
@@ -141,7 +140,7 @@ export class Agent {
     if (this.#isAlone) return undefined
     const isFree = this.#busy === undefined
     let next = earliest(
-      this.#reporting.nextWake(),
+      this.reporting.nextWake(),
       this.#scan.nextWake(),
       this.#watching.nextWake(isFree),
       this.#withdrawals.nextWake(),
@@ -158,7 +157,7 @@ export class Agent {
 
   /** It leaves, and was able to say so. */
   get isGone(): boolean {
-    return this.#isGone && this.#reporting.isPossible
+    return this.#isGone && this.reporting.isPossible
   }
 
   readiness(): Readiness {
@@ -184,14 +183,6 @@ export class Agent {
     )
   }
 
-  get inventory(): Inventory | undefined {
-    return this.#reporting.inventory
-  }
-
-  get facts(): Facts | undefined {
-    return this.#reporting.facts
-  }
-
   #applicable(): HeldBundle[] {
     return [...this.#held.values()]
       .filter((held) => held.purpose === 'apply')
@@ -201,7 +192,7 @@ export class Agent {
   /** Takes up what a release newly means for us, and lets go of what it no longer does: that undoes nothing by itself. */
   #assign(now: Instant, out: (effect: AgentEffect) => void): void {
     // Facts decide only once they are known: until then a bundle that asks for some is not ours yet.
-    const device = { ...this.#device, facts: this.#reporting.facts ?? {} }
+    const device = { ...this.#device, facts: this.reporting.facts ?? {} }
     const { wanted, meant } = selectionOf(this.#signed, device, this.#carries)
     for (const [name, held] of this.#held) {
       const next = wanted.get(name)
@@ -216,18 +207,18 @@ export class Agent {
       held.anyTime = assignment.urgent && this.#urgent === 'any'
       this.#held.set(name, held)
     }
-    if (wanted.size > 0) this.#reporting.soon(now, fetchingReportMs)
+    if (wanted.size > 0) this.reporting.soon(now, fetchingReportMs)
     // Until facts are known, a bundle that asks for some only seems not to be meant for us.
-    if (!this.#reporting.isPossible) return
+    if (!this.reporting.isPossible) return
     for (const entry of this.#withdrawals.look(meant, now)) {
       out({ type: 'journal', entry })
-      this.#reporting.soon(now)
+      this.reporting.soon(now)
     }
   }
 
   #letGo(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
     this.#held.delete(held.assignment.name)
-    if (held.purpose === 'apply') this.#reporting.soon(now)
+    if (held.purpose === 'apply') this.reporting.soon(now)
     const needed = new Set([...this.#held.values()].flatMap((other) => other.contents))
     for (const content of held.contents) if (!needed.has(content)) out({ type: 'unwant', content })
   }
@@ -335,15 +326,15 @@ export class Agent {
         out({ type: 'want', ref: manifest, priority: priorityOf(held.window, undefined, urgent) })
       }
     }
-    if (this.pauses.forget(now)) this.#reporting.soon(now)
+    if (this.pauses.forget(now)) this.reporting.soon(now)
     for (const held of this.#applicable()) {
       held.mending = this.#watching.mendingOf(held.assignment.name, now)
       this.#work(held, now, out)
     }
     this.#watch(now, out)
-    if (this.#withdrawals.forget(now)) this.#reporting.soon(now)
+    if (this.#withdrawals.forget(now)) this.reporting.soon(now)
     if (!this.#isAlone && this.#scan.takeDue(now)) out({ type: 'take-inventory' })
-    this.#reporting.proceed(now, () => this.#content(now), out)
+    this.reporting.proceed(now, () => this.#content(now), out)
   }
 
   /** What was applied is looked at once nothing else wants the engine. */
@@ -355,7 +346,7 @@ export class Agent {
     this.#watching.assign(applied, now)
     const isFree = this.#busy === undefined
     this.#busy = this.#watching.begin(now, { isFree, isAlone: this.#isAlone }, out) ?? this.#busy
-    if (this.#watching.takeNews()) this.#reporting.soon(now)
+    if (this.#watching.takeNews()) this.reporting.soon(now)
   }
 
   #content(now: Instant): Content {
@@ -397,6 +388,6 @@ export class Agent {
     const entry = held.entry(now)
     this.#journal.bundles.set(entry.name, entry)
     out({ type: 'journal', entry })
-    if (held.state !== 'applying') this.#reporting.soon(now)
+    if (held.state !== 'applying') this.reporting.soon(now)
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Whether the disk answers at once, as it does for what lies in the memory of the system. Then a read or write is done on the spot: a trip through Node's
- * thread pool wakes a thread and costs three times the copy (decisions/0016). Once a call was slow, the next ones take that trip, so that a slow disk
+ * thread pool wakes a thread and costs three times the copy (decisions/0019). Once a call was slow, the next ones take that trip, so that a slow disk
  * never holds the event loop for longer than one call in a while.
  */
 

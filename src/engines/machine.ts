@@ -1,5 +1,5 @@
 /**
- * What a machine is made of, from /proc and /sys alone: it starts no program and keeps nothing in memory (decisions/0015). Only what stays the
+ * What a machine is made of, from /proc and /sys alone: it starts no program and keeps nothing in memory (decisions/0017). Only what stays the
  * same from day to day, or every report would carry it anew. Addresses and users are left out, as in `probe.ts`.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises'

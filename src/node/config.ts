@@ -42,7 +42,7 @@ export interface Config {
    * bundle, how many an origin keeps, so that it can go back to them.
    */
   readonly disk: { readonly quotaBytes: number; readonly versions: number }
-  /** When urgent bundles may be applied here: in their windows like all others, or at any time (decisions/0015). */
+  /** When urgent bundles may be applied here: in their windows like all others, or at any time (decisions/0018). */
   readonly urgent: 'window' | 'any'
   /** Whether this relay trades chunks with those of other sites. Off: most sites reach only the head office, and pay for what they upload. */
   readonly trade: boolean

@@ -38,8 +38,8 @@ export async function factsDocument(session: Session): Promise<FactsDocument> {
   const { membership, certificate } = session.member.protocol.self
   const agent = session.member.agent
   // Without a daemon, and at the origin, nobody has looked yet.
-  const facts = agent?.facts ?? (await factsHere(session.config))
-  const inventory = agent?.inventory ?? (await takeInventory())
+  const facts = agent?.reporting.facts ?? (await factsHere(session.config))
+  const inventory = agent?.reporting.inventory ?? (await takeInventory())
   const { seq, at, told } = session.journal
   return {
     name: membership.name,

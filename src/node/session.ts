@@ -232,7 +232,7 @@ export class Session {
 
   /** Facts of this machine with the configuration's own beside them. */
   facts(): Facts {
-    return this.member.agent?.facts ?? {}
+    return this.member.agent?.reporting.facts ?? {}
   }
 
   /** Runs one piece of work after all others that asked for the same: two publishes must not take one version. */

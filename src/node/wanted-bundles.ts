@@ -10,7 +10,7 @@ export function wantedBundles(
   history: BundleHistory | undefined,
 ): readonly WantedBundle[] | undefined {
   const { set } = protocol.self
-  if (set.release === 0 || (agent && !agent.facts)) return undefined
+  if (set.release === 0 || (agent && !agent.reporting.facts)) return undefined
   if (agent) return agent.assignments()
   const bundles = set.bundles()
   history?.follow(bundles, realTime())

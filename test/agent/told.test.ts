@@ -246,7 +246,7 @@ describe('an origin that lost what it had', () => {
     expect(last().part?.packages?.base).toBeUndefined()
     received(seq + 1, true)
     expect(reports(pass(hour))).toEqual([])
-    expect(agent.inventory?.packages).toBe(one)
+    expect(agent.reporting.inventory?.packages).toBe(one)
     expect(now).toBeGreaterThan(start)
   })
 
