@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { textOf } from '#base/bytes.ts'
-import { Misconfigured, Refused } from '#base/errors.ts'
+import { Misconfigured } from '#base/errors.ts'
 import { silentLog, type Log } from '#base/log.ts'
 import { Random } from '#base/random.ts'
 import { durationOf } from '#base/time.ts'
@@ -16,21 +16,14 @@ import { FileStore } from '#disk/file-store.ts'
 import { Home } from '#disk/home.ts'
 import { JournalFile } from '#disk/journal-file.ts'
 import { Outbox } from '#disk/outbox.ts'
-import { loadTrust, saveTrust } from '#disk/trust-files.ts'
+import { saveTrust } from '#disk/trust-files.ts'
 import type { Facts } from '#facts/inventory.ts'
 import { Member, type MemberInput } from '#member/member.ts'
 import type { BundleHistory } from '#origin/bundle-history.ts'
-import { Fleet, type Device } from '#origin/fleet.ts'
-import { ReportIntake } from '#origin/intake.ts'
-import type { KnownAddress } from '#protocol/effect.ts'
 import type { Address } from '#protocol/link.ts'
-import type { SigningKey } from '#trust/keys.ts'
-import { verifyMembership, type Membership } from '#trust/membership.ts'
-import { decodePack } from '#trust/pack-codec.ts'
-import { packBytesMax } from '#protocol/params.ts'
 import { peerIdOf } from '#trust/peer-id.ts'
 import type { RepositoryKeys } from '#trust/repository.ts'
-import { TrustedSet } from '#trust/trusted-set.ts'
+import { intakeOf, knownAddresses, membershipOf, trustOf } from './beginnings.ts'
 import { budgetPlan } from './budget.ts'
 import { loadHistory } from './published.ts'
 import { realTime } from './clock.ts'
@@ -38,7 +31,7 @@ import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
 import { enginesOf } from './engine-set.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { identityDamaged, readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
+import { readIdentity, readRepositoryKeys, type Identity } from './identity.ts'
 import { LedgerBook } from './ledger-book.ts'
 import { PackageBook } from './package-book.ts'
 import { takeInventory } from './self-portrait.ts'
@@ -346,56 +339,4 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
   const ledgerBook = await LedgerBook.open({ index: home.index, store, protocol: member.protocol, now: realTime() })
   const origin = repository && { repository, history: await loadHistory(home, config.disk.versions) }
   return { home, config, identity, store, outbox, member, journal, ledgerBook, origin, keepers, log }
-}
-
-async function trustOf(home: Home, { facts }: Identity): Promise<TrustedSet> {
-  const bytes = await loadTrust(home.trust)
-  return bytes
-    ? TrustedSet.restore(facts.meshId, decodePack(bytes, packBytesMax), realTime())
-    : TrustedSet.pinned(facts.meshId)
-}
-
-/** What can become of a membership by time alone. */
-const timely = new Set([
-  'MEMBERSHIP_EXPIRED',
-  'MEMBERSHIP_NOT_YET_VALID',
-  'MEMBERSHIP_ISSUER_UNKNOWN',
-  'MEMBERSHIP_REVOKED',
-])
-
-/** Our own certificate, judged as others will judge it. */
-function membershipOf(home: Home, { certificate, device, facts }: Identity, set: TrustedSet): Membership {
-  const issuers = [...set.issuers(), ...facts.issuers.map((issuer) => ({ public: issuer }))]
-  const peer = peerIdOf(device.public)
-  try {
-    return verifyMembership(certificate, { meshId: facts.meshId, issuers, peer, now: realTime() })
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error
-    // No sender has to act: we took it as valid when we joined, so either its time is over or the file changed since.
-    if (!timely.has(error.code)) throw identityDamaged(home, error.message)
-    throw new Refused(error.code, {
-      message: error.message,
-      where: join(home.trust, 'membership'),
-      next: 'See that the clock is right; then move this home away and join again with a new token.',
-    })
-  }
-}
-
-async function knownAddresses(home: Home, { facts }: Identity, config: Config): Promise<KnownAddress[]> {
-  const saved = ((await home.index.getNote('addresses')) ?? []) as KnownAddress[]
-  const token = facts.addresses.map((address) => ({ address: address as Address, inside: false }))
-  // Given by an admin for this site: dialled at once, whoever acts as uplink member.
-  const bootstrap = config.bootstrap.map((address) => ({ address }))
-  return [...token, ...saved, ...bootstrap]
-}
-
-async function intakeOf(
-  home: Home,
-  device: SigningKey,
-  repository: RepositoryKeys,
-  set: TrustedSet,
-): Promise<ReportIntake> {
-  const entries: Device[] = []
-  for await (const entry of home.index.notes('device/')) entries.push(entry as Device)
-  return new ReportIntake({ set, device, boxes: [repository.box], fleet: Fleet.restore(entries) })
 }
