@@ -10,6 +10,7 @@ export const windowsMax = 32
 export const monitorsMax = 64
 /** Fails or passes in a row that a monitor may ask for. */
 export const monitorRunsMax = 100
+export const guardMax = 64
 export const sitesMax = 256
 /** Labels or facts in one select. */
 export const selectEntriesMax = 64

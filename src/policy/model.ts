@@ -112,6 +112,8 @@ export interface CommandResource extends Common {
   readonly unless?: string
   /** Run only where this command succeeds. */
   readonly onlyIf?: string
+  /** Takes back what `run` did, where the policy is rolled back; also where it did nothing or half of it. */
+  readonly undo?: string
 }
 
 export interface DirectoryResource extends Common {
@@ -175,6 +177,8 @@ export interface Policy {
   readonly drift?: Drift
   readonly parameters: Readonly<Record<string, unknown>>
   readonly resources: readonly Resource[]
+  /** Files and folders that are put back where the policy is rolled back, beside those that its resources name. */
+  readonly guard?: readonly string[]
   readonly monitors: readonly Monitor[]
   readonly engine: EngineChoice
   readonly raw?: Raw
@@ -197,6 +201,8 @@ export interface RenderedPolicy {
   readonly bundle: string
   /** Resources with `path`, `line`, `run`, `unless`, `onlyIf`, `start`, `name` filled in. */
   readonly resources: readonly RenderedResource[]
+  /** Absolute paths. */
+  readonly guard?: readonly string[]
 }
 
 export type RenderedResource =

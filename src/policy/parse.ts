@@ -8,7 +8,7 @@ import { exceptMax, reservedParameters, selectEntriesMax, windowMsMax, windowMsM
 import { readDocument } from './document.ts'
 import { problem, problemsOf, spell } from './issue.ts'
 import { monitorsOf } from './monitor.ts'
-import { filledStringsOf, resourceOf, type Report } from './resource.ts'
+import { devicePathFault, filledStringsOf, resourceOf, type Report } from './resource.ts'
 import { templateBytesMax } from './template.ts'
 import { templateFaults } from './template-check.ts'
 import { openingFaults } from './opening.ts'
@@ -81,6 +81,7 @@ class Reading {
           }),
       parameters,
       resources: resources.filter((resource) => resource !== undefined),
+      ...(text.guard === undefined ? {} : { guard: this.#guardOf(text.guard, parameters) }),
       monitors: monitorsOf(text.monitor ?? [], parameters, (index) => this.#reportAt(['monitor', index])),
       engine: raw?.engine ?? text.engine ?? 'auto',
       ...(raw === undefined ? {} : { raw }),
@@ -212,6 +213,16 @@ class Reading {
         ...(next === undefined ? {} : { next }),
       })
     return windows
+  }
+
+  #guardOf(paths: readonly (string | undefined)[], parameters: Readonly<Record<string, unknown>>): string[] {
+    for (const [index, path = '/etc'] of paths.entries()) {
+      const fault = path.startsWith('{{') ? undefined : devicePathFault(path)
+      if (fault !== undefined) this.#tell(['guard', index], 'value', 'POLICY_PATH_NOT_ABSOLUTE', fault)
+      for (const { message, next } of templateFaults(path, parameters))
+        this.#tell(['guard', index], 'value', 'POLICY_TEMPLATE_INVALID', message, next)
+    }
+    return paths.filter((path) => path !== undefined)
   }
 
   #rawOf(text: PolicyText): Policy['raw'] {

@@ -27,7 +27,27 @@ export interface RenderInput {
 export function renderPolicy(input: RenderInput): RenderedPolicy {
   const { policy, bundle } = input
   const scope = scopeOf(input)
-  return { policy, bundle, resources: policy.resources.map((resource) => resourceOf(resource, input, scope)) }
+  return {
+    policy,
+    bundle,
+    resources: policy.resources.map((resource) => resourceOf(resource, input, scope)),
+    ...(policy.guard && { guard: policy.guard.map((path) => guardOf(rendered(path, 'guard', scope))) }),
+  }
+}
+
+function guardOf(path: string): string {
+  requireDevicePath(path, 'guard')
+  return path
+}
+
+function requireDevicePath(path: string, where: string): void {
+  const fault = devicePathFault(path)
+  if (fault !== undefined)
+    throw new Negative('POLICY_PATH_NOT_ABSOLUTE', {
+      message: fault,
+      where,
+      next: 'Correct the parameter or fact that the path is made of.',
+    })
 }
 
 /** The monitors with their texts filled in. Errors as above. */
@@ -50,13 +70,7 @@ function resourceOf(
 ): RenderedResource {
   const filled: { [key in FilledKey]?: string } = {}
   for (const [key, text] of filledStringsOf(resource)) filled[key] = rendered(text, `${resource.id} ${key}`, scope)
-  const fault = filled.path === undefined ? undefined : devicePathFault(filled.path)
-  if (fault !== undefined)
-    throw new Negative('POLICY_PATH_NOT_ABSOLUTE', {
-      message: fault,
-      where: resource.id,
-      next: 'Correct the parameter or fact that the path is made of.',
-    })
+  if (filled.path !== undefined) requireDevicePath(filled.path, resource.id)
   if (resource.kind !== 'file') return { ...resource, ...filled }
   const { from, ...file } = resource
   if (!from) return { ...file, ...filled }

@@ -15,7 +15,7 @@ export type Report = (path: readonly string[], code: PolicyCode, message: string
 export type FindFile = (name: string, path: readonly string[], report: Report) => string | undefined
 
 /** The strings of a resource in which a device fills tags in. */
-const filledKeys = ['path', 'line', 'run', 'unless', 'onlyIf', 'start', 'name'] as const
+const filledKeys = ['path', 'line', 'run', 'unless', 'onlyIf', 'undo', 'start', 'name'] as const
 export type FilledKey = (typeof filledKeys)[number]
 
 type Kind = Resource['kind']
@@ -152,6 +152,7 @@ function ofKind(
         run: fields.run,
         ...optional('unless', fields.unless),
         ...optional('onlyIf', fields.onlyIf),
+        ...optional('undo', fields.undo),
       }
     }
     case 'directory': {

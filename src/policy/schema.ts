@@ -9,6 +9,7 @@ import {
   diskFreePattern,
   factPathPattern,
   factTextPattern,
+  guardMax,
   hostPortPattern,
   monitorRunsMax,
   monitorsMax,
@@ -91,6 +92,7 @@ export const resourceKinds = {
     run: line('the command to run'),
     unless: line('a command that succeeds where nothing is to be done').optional(),
     onlyIf: line('a command that succeeds where there is something to do').optional(),
+    undo: line('the command that takes back what run did').optional(),
   }),
   directory: map('a map with the path of a directory', {
     path,
@@ -173,6 +175,7 @@ export const policySchema = map('a map that begins with policy: NAME', {
     .optional(),
   resources: list('a list of resources', resource, resourcesMax).optional(),
   monitor: list('a list of monitors', monitor, monitorsMax).optional(),
+  guard: list('a list of paths to put back where the change goes wrong', path, guardMax).optional(),
   engine: word('auto', 'cfengine', 'ansible', 'puppet').optional(),
   raw: map('a map with an engine and an entry', {
     engine: word('cfengine', 'ansible', 'puppet'),
