@@ -7,6 +7,7 @@
  *   config.yaml   what an admin may edit
  *   keys/  trust/           who we are, and what we verified: cannot be found again
  *   contents/  index/  journal/  outbox/  bundles/
+ *   kept/         only while an apply is on probation
  *   unfinished    only while a home is made: what was begun is swept away by the next try
  */
 import { mkdirSync, lstatSync, realpathSync } from 'node:fs'
@@ -107,9 +108,18 @@ export class Home {
     return controlSocketOf(this.dir)
   }
 
+  get bundles(): string {
+    return join(this.dir, 'bundles')
+  }
+
   /** The folder of a bundle, or of one prepared version of it. */
   bundle(name: string, version?: number): string {
-    return join(this.dir, 'bundles', name, ...(version === undefined ? [] : [String(version)]))
+    return join(this.bundles, name, ...(version === undefined ? [] : [String(version)]))
+  }
+
+  /** What is kept of the machine while this bundle is on probation. */
+  kept(name: string): string {
+    return join(this.dir, 'kept', name)
   }
 
   /** Writes what is pending and gives up the lock. */

@@ -6,6 +6,7 @@ import { sha256 } from '#base/digest.ts'
 import { fromHex, utf8 } from '#base/bytes.ts'
 import { codeOf, Misconfigured } from '#base/errors.ts'
 import type { Log } from '#base/log.ts'
+import { endLeftRuns } from '#engines/left-runs.ts'
 import { startMesh, type Mesh } from '#mesh/host.ts'
 import type { Address } from '#protocol/link.ts'
 import { heartbeat } from '#trust/repository.ts'
@@ -67,6 +68,7 @@ export class Daemon {
     try {
       session.onFeed(() => alarm.set(session.member.nextWake()), fail)
       session.onLeave(leave)
+      await endLeftRuns(session.home.bundles)
       await session.load()
       const mesh = await startMesh(meshOptions(session, listen, log), session.effects.events())
       session.effects.attach(mesh)
