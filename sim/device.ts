@@ -257,6 +257,13 @@ export class Device {
           result: { name: monitor, outcome: this.checks(monitor), said: '' },
         })
       }
+      // Members of the simulator are not on probation.
+      case 'keep':
+        return this.#answer({ type: 'kept', lacking: [] })
+      case 'probe':
+        return this.#answer({ type: 'probed', name: effect.name, version: effect.version, checks: [] })
+      case 'restore':
+        return this.#answer({ type: 'restored', uncovered: [], lacking: [] })
       case 'journal':
         this.journal.push(effect.entry)
         return
@@ -268,6 +275,7 @@ export class Device {
         else this.#answer({ type: 'packages-lost', peer: effect.peer })
         return
       }
+      case 'forget':
       case 'save-trust':
       case 'save-addresses':
       case 'save-device':

@@ -6,23 +6,23 @@
  */
 import { unreachable } from '#base/assert.ts'
 import type { Digest } from '#base/digest.ts'
-import { Refused } from '#base/errors.ts'
 import { earliest, type Instant } from '#base/time.ts'
-import { parseManifest } from '#content/manifest.ts'
 import type { BundleState } from '#facts/report.ts'
 import type { Device } from '#policy/select.ts'
 import type { Assignment, SignedBundle } from './assignment.ts'
 import type { AgentEffect } from './effect.ts'
+import { Gathering } from './gathering.ts'
 import { HeldBundle, type BundleStatus } from './held-bundle.ts'
-import type { AgentInput, ApplyOutcome, PrepareOutcome } from './input.ts'
+import type { AgentInput, PrepareOutcome } from './input.ts'
 import type { Journal } from './journal.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
+import type { ApplyOutcome } from './outcome.ts'
 import { Pauses } from './pauses.ts'
-import { priorityOf } from './priority.ts'
 import { readinessOf, type Readiness } from './readiness.ts'
 import { Reporting, type Content } from './reporting.ts'
 import { Scan } from './scan.ts'
 import { selectionOf } from './selection.ts'
+import { Trials, type Judged } from './trials.ts'
 import { Watching, type Watched } from './watching.ts'
 import { Withdrawals } from './withdrawals.ts'
 
@@ -33,6 +33,8 @@ export interface AgentInit {
   readonly seed: string
   /** When urgent bundles may be applied: like all others in their windows, or at any time. */
   readonly urgent?: 'window' | 'any'
+  /** How long a machine may take after an apply to be as well as it was; without it nothing is kept, and nothing goes back. */
+  readonly graceMs?: number | undefined
 }
 
 /** That something is being fetched can wait: its end is told anyway, and on a thin line the reports of a site would hold up what they tell of. */
@@ -46,10 +48,12 @@ export class Agent {
   readonly #device: Omit<Device, 'facts'>
   readonly #journal: Journal
   readonly #held = new Map<string, HeldBundle>()
+  readonly #gathering = new Gathering(this.#held, (held, event, now, out) => this.#move(held, event, now, out))
   #signed: readonly SignedBundle[] = []
   #carries = false
   readonly #urgent: 'window' | 'any'
   #busy: string | undefined
+  readonly #trials: Trials
   readonly #watching: Watching
   readonly #withdrawals: Withdrawals
   /** Nothing is done but to look for drift. */
@@ -57,10 +61,12 @@ export class Agent {
   #isGone = false
   readonly #scan = new Scan()
 
-  constructor({ device, journal, seed, urgent = 'window' }: AgentInit) {
+  constructor({ device, journal, seed, urgent = 'window', graceMs }: AgentInit) {
     this.#urgent = urgent
     this.#device = device
     this.#journal = journal
+    this.#trials = new Trials(journal, graceMs)
+    this.#busy = this.#trials.name
     this.reporting = new Reporting(journal)
     this.#watching = new Watching(journal, seed)
     this.#withdrawals = new Withdrawals(journal)
@@ -91,16 +97,16 @@ export class Agent {
         this.#assign(now, out)
         break
       case 'complete':
-        this.#complete(input.content, now, out)
+        this.#gathering.complete(input.content, now, out)
         break
       case 'manifest':
-        this.#manifest(input.content, input.bytes, now, out)
+        this.#gathering.manifest(input.content, input.bytes, now, out)
         break
       case 'prepared':
         this.#prepared(input.name, input.version, input.outcome, now, out)
         break
       case 'applied':
-        this.#applied(input.name, input.version, input.outcome, now, out)
+        if (this.#trials.name === undefined) this.#applied(input.name, input.version, input.outcome, now, out)
         break
       case 'apply-now':
         for (const held of this.#held.values()) if (!this.pauses.of(held.assignment.name, now)) held.force()
@@ -114,7 +120,9 @@ export class Agent {
         this.reporting.soon(now)
         break
       case 'look':
+        if (input.alone === true) this.#trials.leave()
         this.#isAlone ||= input.alone === true
+        if (this.#isAlone) this.#busy = undefined
         this.#watching.handle(input, now, out)
         break
       case 'observed':
@@ -128,11 +136,19 @@ export class Agent {
         this.#isGone = true
         this.reporting.atOnce(now)
         break
+      case 'unreported':
+        this.reporting.again(now)
+        break
+      case 'kept':
+      case 'probed':
+      case 'reach':
+      case 'restored':
       case 'wake':
         break
       default:
         unreachable(input)
     }
+    this.#onTrial(input, now, out)
     this.#proceed(now, out)
   }
 
@@ -145,6 +161,7 @@ export class Agent {
       this.#watching.nextWake(isFree),
       this.#withdrawals.nextWake(),
       this.pauses.nextWake(),
+      this.#trials.nextWake(),
     )
     for (const held of this.#held.values()) next = earliest(next, held.nextWake(isFree))
     return next
@@ -204,6 +221,7 @@ export class Agent {
       const known = this.#journal.bundles.get(name)
       const before = known?.version === assignment.version && purpose === 'apply' ? known : undefined
       const held = new HeldBundle(assignment, purpose, before, now)
+      if (before && this.#trials.isOf(name, assignment.version)) held.state = before.state
       held.anyTime = assignment.urgent && this.#urgent === 'any'
       this.#held.set(name, held)
     }
@@ -219,46 +237,7 @@ export class Agent {
   #letGo(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
     this.#held.delete(held.assignment.name)
     if (held.purpose === 'apply') this.reporting.soon(now)
-    const needed = new Set([...this.#held.values()].flatMap((other) => other.contents))
-    for (const content of held.contents) if (!needed.has(content)) out({ type: 'unwant', content })
-  }
-
-  #complete(content: Digest, now: Instant, out: (effect: AgentEffect) => void): void {
-    for (const held of this.#held.values()) {
-      if (held.content === 'manifest' && held.assignment.manifest.digest === content)
-        out({ type: 'read-manifest', content })
-      else if (held.missing.delete(content) && held.missing.size === 0) this.#contentsHere(held, now, out)
-    }
-  }
-
-  #manifest(content: Digest, bytes: Uint8Array | undefined, now: Instant, out: (effect: AgentEffect) => void): void {
-    for (const held of this.#held.values()) {
-      if (held.content !== 'manifest' || held.assignment.manifest.digest !== content) continue
-      try {
-        if (!bytes) {
-          held.readLater(now)
-          continue
-        }
-        const refs = parseManifest(bytes).contents
-        held.consistsOf(refs.map((ref) => ref.digest))
-        if (refs.length === 0) this.#contentsHere(held, now, out)
-        const { urgent } = held.assignment
-        for (const ref of refs) out({ type: 'want', ref, priority: priorityOf(held.window, ref.length, urgent) })
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error
-        // Signed and still wrong: the origin made a mistake, and only a new version mends it.
-        held.content = 'complete'
-        held.reason = error.message
-        if (held.purpose === 'hold') continue
-        this.#move(held, 'content-complete', now, out)
-        this.#move(held, 'prepare-failed', now, out)
-      }
-    }
-  }
-
-  #contentsHere(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
-    held.content = 'complete'
-    if (held.purpose === 'apply') this.#move(held, 'content-complete', now, out)
+    this.#gathering.letGo(held, out)
   }
 
   #prepared(
@@ -315,17 +294,7 @@ export class Agent {
   /** Does whatever is due: fetch, prepare, apply, report. */
   #proceed(now: Instant, out: (effect: AgentEffect) => void): void {
     if (this.#isAlone) return this.#watch(now, out)
-    for (const held of this.#held.values()) {
-      held.look(now)
-      if (held.takeReread(now)) out({ type: 'read-manifest', content: held.assignment.manifest.digest })
-      if (held.content === 'ahead' && held.isTimeToFetch(now)) {
-        held.content = 'manifest'
-        held.contents = [held.assignment.manifest.digest]
-        if (held.purpose === 'apply') held.move('content-missing')
-        const { manifest, urgent } = held.assignment
-        out({ type: 'want', ref: manifest, priority: priorityOf(held.window, undefined, urgent) })
-      }
-    }
+    this.#gathering.proceed(now, out)
     if (this.pauses.forget(now)) this.reporting.soon(now)
     for (const held of this.#applicable()) {
       held.mending = this.#watching.mendingOf(held.assignment.name, now)
@@ -377,8 +346,25 @@ export class Agent {
       this.#watching.applying(name, now, out)
       this.#move(held, 'apply-started', now, out)
       const closes = held.window.open ? held.window.closes : undefined
-      out({ type: 'apply', name, version, ...(closes !== undefined && { closes }) })
+      this.#trials.begin({ name, version, closes }, now, out)
     }
+  }
+
+  /** An apply on probation comes to its end by what is heard of the machine. */
+  #onTrial(input: AgentInput, now: Instant, out: (effect: AgentEffect) => void): void {
+    const end = this.#trials.handle(input, now, out)
+    if (!end) return
+    this.#judged(end, now, out)
+    this.#trials.close(out)
+  }
+
+  #judged({ name, version, verdict }: Judged, now: Instant, out: (effect: AgentEffect) => void): void {
+    if (verdict.type === 'applied') return this.#applied(name, version, verdict.outcome, now, out)
+    const held = this.#finished(name, version, 'applying')
+    if (!held) return
+    if (verdict.type === 'again') return this.#move(held, 'interrupted', now, out)
+    held.wentBack(verdict, now)
+    this.#move(held, 'apply-failed', now, out)
   }
 
   #move(held: HeldBundle, event: LifecycleEvent, now: Instant, out: (effect: AgentEffect) => void): void {
@@ -386,7 +372,7 @@ export class Agent {
     const isLasting = held.state !== 'pending' && held.state !== 'fetching' && held.state !== 'preparing'
     if (!isLasting) return
     const entry = held.entry(now)
-    this.#journal.bundles.set(entry.name, entry)
+    this.#journal.note(entry)
     out({ type: 'journal', entry })
     if (held.state !== 'applying') this.reporting.soon(now)
   }

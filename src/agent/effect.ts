@@ -1,7 +1,7 @@
 /** Everything that an agent can ask for. Unpacking, compiling, running engines and checks are for whoever carries it out. */
 import type { Digest } from '#base/digest.ts'
-import type { Instant } from '#base/time.ts'
 import type { ContentRef } from '#content/content-ref.ts'
+import type { ProbationEffect } from './probation.ts'
 import type { ReportingEffect } from './reporting.ts'
 import type { WatchingEffect } from './watching.ts'
 
@@ -12,9 +12,9 @@ export type AgentEffect =
   | { readonly type: 'read-manifest'; readonly content: Digest }
   /** → `prepared` */
   | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
-  /** → `applied`; what runs when the window closes finishes its resource. */
-  | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
   /** → `inventory` */
   | { readonly type: 'take-inventory' }
+  /** `apply` → `applied`; what runs when the window closes finishes its resource. */
+  | ProbationEffect
   | ReportingEffect
   | WatchingEffect

@@ -32,6 +32,10 @@ const retryMs = 60_000
 const retryMsMax = 3_600_000
 
 const waiting = 'it differs, and is applied again when its window opens'
+/** After it went back: each try may cost the machine its network for the grace time. */
+const wentBackMs = 3_600_000
+const wentBackMsMax = 86_400_000
+
 const unread = 'its manifest could not be read'
 
 export class HeldBundle {
@@ -48,6 +52,7 @@ export class HeldBundle {
   engine: string | undefined
   appliedAt: number | undefined
   results: readonly ResourceResult[]
+  rolledBack: boolean
   retryAt: Instant | undefined
   /** While its contents are not here: when its fetch may begin, or its manifest is read again. */
   fetchAt: Instant | undefined
@@ -72,8 +77,11 @@ export class HeldBundle {
     this.engine = before?.engine
     this.appliedAt = before?.appliedAt
     this.results = before?.results ?? []
+    this.rolledBack = before?.rolledBack ?? false
     this.windowUntil = now
-    if (this.state === 'failed' || this.state === 'blocked') this.retryAt = now
+    if (before && this.rolledBack)
+      this.retryAt = earliest(after(now, wentBackMs), after(instant(before.at), wentBackMs))
+    else if (this.state === 'failed' || this.state === 'blocked') this.retryAt = now
   }
 
   /** Looks at the window again once what was known of it is over. */
@@ -164,7 +172,18 @@ export class HeldBundle {
     this.#tries++
   }
 
+  /** What it changed was put back. */
+  wentBack({ reason, results }: Pick<BundleEntry, 'results'> & { readonly reason: string }, now: Instant): void {
+    this.appliedAt = now
+    this.reason = reason
+    this.results = results
+    this.rolledBack = true
+    this.retryAt = after(now, Math.min(wentBackMsMax, wentBackMs * 2 ** Math.min(this.#tries, 10)))
+    this.#tries++
+  }
+
   succeeded(): void {
+    this.rolledBack = false
     this.#tries = 0
     this.retryAt = undefined
   }
@@ -203,6 +222,14 @@ export class HeldBundle {
   entry(now: Instant): BundleEntry {
     const { reason: _, ...report } = this.report()
     const { reason } = this
-    return { type: 'bundle', ...report, ...(reason !== undefined && { reason }), at: now, prepared: this.prepared }
+    const rolledBack = this.rolledBack && this.state === 'failed'
+    return {
+      type: 'bundle',
+      ...report,
+      ...(reason !== undefined && { reason }),
+      at: now,
+      prepared: this.prepared,
+      ...(rolledBack && { rolledBack }),
+    }
   }
 }

@@ -3,8 +3,9 @@ import type { Digest } from '#base/digest.ts'
 import type { Inventory } from '#facts/inventory-part.ts'
 import type { Facts } from '#facts/inventory.ts'
 import type { Pause } from '#facts/pause.ts'
-import type { ResourceResult } from '#facts/report.ts'
 import type { SignedBundle } from './assignment.ts'
+import type { ApplyOutcome } from './outcome.ts'
+import type { ProbationInput } from './probation.ts'
 import type { Watch } from './watch.ts'
 import type { WatchingInput } from './watching.ts'
 
@@ -29,14 +30,12 @@ export type AgentInput =
   /** This device leaves the fleet: one last report, and nothing is done any more. */
   | { readonly type: 'leaving' }
   | WatchingInput
+  | ProbationInput
+  /** The last report could not be written, as on a full disk. */
+  | { readonly type: 'unreported' }
   | { readonly type: 'wake' }
 
 export type PrepareOutcome =
   | { readonly type: 'prepared'; readonly engine: string; readonly watch?: Watch }
   | { readonly type: 'engine-missing'; readonly reason: string }
   | { readonly type: 'failed'; readonly reason: string }
-
-export type ApplyOutcome =
-  | { readonly type: 'results'; readonly results: readonly ResourceResult[] }
-  /** `unprepared`: the prepared folder is gone or damaged, so it is prepared again. */
-  | { readonly type: 'failed'; readonly reason: string; readonly unprepared?: boolean }

@@ -1,6 +1,7 @@
 /**
  * The entries from which a restart goes on: what was prepared and applied, and the last report number. The newest entry of a
- * bundle is what counts. `applying` without a later entry means that the power failed during apply: it is done again.
+ * bundle is what counts. `applying` without a later entry means that the power failed during apply: it is done again, unless a trial
+ * says more (probation.ts).
  */
 import type { Finding, Repair } from '#facts/finding.ts'
 import type { MonitorReport } from '#facts/monitor.ts'
@@ -10,6 +11,7 @@ import { isDigest, type Digest } from '#base/digest.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
 import { Told, type ToldEntry } from './told.ts'
 import type { Watch } from './watch.ts'
+import type { ApplyOutcome } from './outcome.ts'
 
 export interface BundleEntry {
   readonly type: 'bundle'
@@ -23,6 +25,25 @@ export interface BundleEntry {
   readonly engine?: string
   readonly appliedAt?: number
   readonly results: readonly ResourceResult[]
+  /** What it changed went back. */
+  readonly rolledBack?: boolean
+}
+
+/** An apply that is on probation. The end of its bundle's apply, or `ended` where that bundle is not wanted any more, ends it. */
+export interface TrialEntry {
+  readonly type: 'trial'
+  readonly name: string
+  readonly version: number
+  readonly phase: 'begun' | 'watching' | 'restoring' | 'ended'
+  /** What held before the apply: a neighbour was reached; these monitors passed. */
+  readonly connected: boolean
+  readonly passing: readonly string[]
+  /** What could not be kept. */
+  readonly lacking: readonly string[]
+  /** How the apply ended, once it has. */
+  readonly outcome?: ApplyOutcome
+  /** Why it goes back. */
+  readonly reason?: string
 }
 
 export interface ReportEntry {
@@ -73,6 +94,7 @@ export interface ResumeEntry {
 export type JournalEntry =
   | BundleEntry
   | ReportEntry
+  | TrialEntry
   | PauseEntry
   | ResumeEntry
   | WatchEntry
@@ -96,6 +118,8 @@ export class Journal {
   said: Digest | undefined
   saidSeq = 0
   readonly told = new Told()
+  /** The apply that is on probation. */
+  trial: TrialEntry | undefined
 
   static replay(entries: readonly unknown[]): Journal {
     const journal = new Journal()
@@ -115,6 +139,7 @@ export class Journal {
       ...[...this.drifts.values()].filter((drift) => isOfItsBundle(drift, drift.name)),
       ...[...this.monitors.values()].filter((monitor) => isOfItsBundle(monitor, monitor.bundle)),
       ...this.pauses.values(),
+      ...(this.trial ? [this.trial] : []),
       ...said,
       report,
       ...this.told.entries(),
@@ -139,6 +164,17 @@ export class Journal {
     return entry
   }
 
+  /** Takes in what becomes of a bundle or of its trial. */
+  note(entry: BundleEntry | TrialEntry): void {
+    if (entry.type === 'trial') {
+      this.trial = entry.phase === 'ended' ? undefined : entry
+      return
+    }
+    this.bundles.set(entry.name, entry)
+    const isEnd = entry.state !== 'applying' && entry.name === this.trial?.name && entry.version === this.trial.version
+    if (isEnd) this.trial = undefined
+  }
+
   #take(entry: Fields): void {
     // The journal is our own and each line has a checksum: the shape of entries is not judged again.
     const type = own(entry, 'type')
@@ -154,10 +190,8 @@ export class Journal {
         this.said = said
         this.saidSeq = seq
       }
-    } else if (type === 'bundle') {
-      const bundle = entry as unknown as BundleEntry
-      this.bundles.set(bundle.name, bundle)
-    } else if (type === 'pause') this.pause(entry as unknown as PauseEntry)
+    } else if (type === 'bundle' || type === 'trial') this.note(entry as unknown as BundleEntry | TrialEntry)
+    else if (type === 'pause') this.pause(entry as unknown as PauseEntry)
     else if (type === 'resume') this.resume(entry as unknown as ResumeEntry)
     else {
       if (type === 'anew') this.said = undefined

@@ -25,6 +25,8 @@ const settleMs = 300
 const quietMs = day
 /** All anew at most this often, whatever the origin asks for. */
 const anewMs = hour
+/** A full disk is emptied by people. */
+const againMs = 60_000
 
 export class Reporting {
   readonly #journal: Journal
@@ -95,6 +97,13 @@ export class Reporting {
   /** Now, not when states have settled. */
   atOnce(now: Instant): void {
     this.#at = now
+  }
+
+  /** The last one was lost before it was sent: tells it anew, under another number, in a while. */
+  again(now: Instant): void {
+    this.#journal.said = undefined
+    this.#journal.told.again()
+    this.soon(now, againMs)
   }
 
   nextWake(): Instant | undefined {

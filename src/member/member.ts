@@ -20,10 +20,11 @@ import type { ProtocolEffect, ProtocolNotice } from '#protocol/effect.ts'
 import type { ProtocolInput } from '#protocol/input.ts'
 import { Protocol } from '#protocol/protocol.ts'
 import type { ProtocolInit } from '#protocol/protocol-init.ts'
+import { Reach } from '#protocol/reach.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 
 /** What only the protocol tells an agent. */
-type Inner = 'release' | 'complete' | 'carry' | 'wake' | 'report-received'
+type Inner = 'release' | 'complete' | 'carry' | 'reach' | 'wake' | 'report-received'
 export type MemberInput =
   | ProtocolInput
   | Exclude<AgentInput, { type: Inner | 'leaving' }>
@@ -32,7 +33,7 @@ export type MemberInput =
 
 export type MemberEffect =
   | ProtocolEffect
-  | Exclude<AgentEffect, { type: 'want' | 'unwant' | 'report' }>
+  | Exclude<AgentEffect, { type: 'want' | 'unwant' | 'report' | 'reach' }>
   /** Seal this body with number `seq` to the origin's key, and store it: → `spooled` */
   | { readonly type: 'seal'; readonly seq: number; readonly keep: number; readonly body: Uint8Array }
   /** An entry of the fleet's list changed: to be kept. */
@@ -54,24 +55,17 @@ interface Waiting {
   readonly out: (effect: MemberEffect) => void
 }
 
-const agentInputs: ReadonlySet<string> = new Set([
-  'manifest',
-  'prepared',
-  'applied',
-  'facts',
-  'inventory',
-  'apply-now',
-  'look',
-  'observed',
-  'checked',
-  'pause',
-  'resume',
-])
+const agentInputs: ReadonlySet<string> = new Set(
+  'manifest prepared applied facts inventory apply-now look observed checked pause resume kept probed restored unreported'.split(
+    ' ',
+  ),
+)
 
 export class Member {
   readonly protocol: Protocol
   readonly agent: Agent | undefined
   readonly intake: ReportIntake | undefined
+  readonly #reach: Reach
   readonly #inputs: Waiting[] = []
   #isHandling = false
 
@@ -79,6 +73,7 @@ export class Member {
     const agent = init.agent && new Agent({ ...init.agent, seed: init.protocol.self.peer })
     this.agent = agent
     this.protocol = new Protocol({ ...init.protocol, ...(agent && { readiness: () => agent.readiness() }) })
+    this.#reach = new Reach(this.protocol)
     this.intake = init.intake
   }
 
@@ -106,6 +101,7 @@ export class Member {
       if (device) out({ type: 'save-device', device })
     } else {
       this.protocol.handle(input, now, out, (notice) => notices.push(notice))
+      if (this.#reach.isShownBy(input, notices)) this.#agentTurn({ type: 'reach', ok: true }, now, out, notices)
       if (input.type === 'wake' || input.type === 'leaving') this.#agentTurn({ type: input.type }, now, out, notices)
     }
     // A notice may lead to new wants, and those to new notices: contents that are here already.
@@ -166,6 +162,9 @@ export class Member {
         return this.protocol.want(turn, effect.ref, effect.priority)
       case 'unwant':
         return this.protocol.unwant(turn, effect.content)
+      case 'reach':
+        if (!this.#reach.ask(turn, effect.anew)) this.#agentTurn({ type: 'reach', ok: false }, now, out, notices)
+        return
       case 'report': {
         const { report, inventory, keep } = effect
         // The origin knows who says that nothing changed, or asks.

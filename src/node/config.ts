@@ -7,7 +7,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { LineCounter, isMap, isNode, isScalar, isSeq, parseDocument } from 'yaml'
 import { Misconfigured } from '#base/errors.ts'
 import { fieldsAt, GuardFailed, isFields, listAt, oneOfAt, own, textAt, wholeAt, type Fields } from '#base/guard.ts'
-import { parseDuration } from '#base/time.ts'
+import { hour, parseDuration, second } from '#base/time.ts'
 import type { Rate } from '#protocol/budget.ts'
 import { isAddress, type Address } from '#protocol/link.ts'
 import { rateAt, scheduleAt, type ScheduledBudget } from './budget.ts'
@@ -25,6 +25,9 @@ const applyTimeoutDefault = 'PT1H'
 
 /** Whoever works at the site goes first; what it costs is a little of the line where others use it (protocol.md §6). */
 const politeDefault = true
+
+/** A switch that learns a new neighbour, a name server that starts: half of it does. Each rolled-back policy costs the machine that long. */
+const probationDefault = '60s'
 
 export interface Config {
   readonly listen: readonly Address[]
@@ -53,6 +56,8 @@ export interface Config {
     /** The demo's scratch folder where no engine is installed; nothing else may set it. */
     readonly pretendRoot: string | undefined
   }
+  /** How long a machine may take after an apply to be as well as it was, or what was changed goes back; undefined: nothing does. */
+  readonly probationMs: number | undefined
 }
 
 /** The configuration in the text of `config.yaml`. Misconfigured `CONFIG_INVALID` with line and column; an empty file is all defaults. */
@@ -118,6 +123,9 @@ ${lines('bootstrap', given.bootstrap, `/ip4/192.0.2.10/tcp/${portDefault}`)}
 # How long one run of the configuration-management tool may take.
 # engine:
 #   timeout: ${applyTimeoutDefault}
+
+# What is changed goes back where this machine then reaches no neighbour any more for this long, or fails a monitor; "off" for never.
+# probation: ${probationDefault}
 `
 }
 
@@ -137,7 +145,7 @@ export function machineName(given: string | undefined): string {
 }
 
 const settings = {
-  '': ['listen', 'bootstrap', 'lan', 'wan', 'disk', 'urgent', 'trade', 'facts', 'engine'],
+  '': ['listen', 'bootstrap', 'lan', 'wan', 'disk', 'urgent', 'trade', 'facts', 'engine', 'probation'],
   lan: ['discovery', 'port', 'up'],
   wan: ['down', 'up', 'polite', 'schedule'],
   disk: ['quota', 'versions'],
@@ -181,6 +189,7 @@ function configOf(value: unknown): Config {
       timeout: typeof timeout === 'string' ? timeout : applyTimeoutDefault,
       pretendRoot: pretendRoot === undefined ? undefined : textAt(pretendRoot, 'engine.pretendRoot', 4096),
     },
+    probationMs: probationAt(own(fields, 'probation') ?? probationDefault),
   }
 }
 
@@ -201,6 +210,14 @@ function sizeAt(value: unknown, name: string): number {
   const [, number, unit] = /^(\d{1,6}(?:\.\d{1,3})?) ?([MGT]iB)$/.exec(typeof value === 'string' ? value : '') ?? []
   if (number === undefined) throw new GuardFailed(name, 'a size such as 500 MiB or 20 GiB')
   return Math.floor(Number(number) * unitBytes[unit as keyof typeof unitBytes])
+}
+
+function probationAt(value: unknown): number | undefined {
+  if (value === 'off' || value === false) return undefined
+  const length = typeof value === 'string' ? parseDuration(value) : undefined
+  if (length === undefined || length < second || length > hour)
+    throw new GuardFailed('probation', 'a duration from 1s to 1h such as 60s, or off')
+  return length
 }
 
 function switchAt(value: unknown, name: string): boolean | undefined {

@@ -22,9 +22,7 @@ import type { Device } from '#origin/fleet.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 import { sealReport } from '#trust/seal.ts'
 import type { SigningKey } from '#trust/keys.ts'
-import type { ApplyOutcome, PrepareOutcome } from '#agent/input.ts'
-import type { ObserveOutcome } from '#agent/looked-bundle.ts'
-import type { MonitorResult } from '#facts/monitor.ts'
+import { Jobs, type Probations, type Works } from './jobs.ts'
 import { Patches } from './patches.ts'
 
 /** What a member keeps on disk, as the effects need it; `session.ts` puts the files behind it. */
@@ -47,19 +45,12 @@ export interface Keepers {
   }
 }
 
-/** Prepares and applies bundles, and looks at what was applied. */
-export interface Works {
-  prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome>
-  apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome>
-  observe(name: string, version: number, signal: AbortSignal): Promise<ObserveOutcome>
-  check(name: string, version: number, monitor: string, signal: AbortSignal): Promise<MonitorResult>
-}
-
 export interface EffectsInit {
   readonly keepers: Keepers
   readonly works: Works
   /** What this machine consists of; undefined where it cannot be told now. */
   readonly takeInventory: () => Promise<Inventory | undefined>
+  readonly probations: Probations
   readonly device: SigningKey
   readonly log: Log
   /** The origin's box key from the signed metadata. */
@@ -97,10 +88,11 @@ export class Effects {
   #nextTrust: Uint8Array | undefined
   readonly #pending = new Set<Promise<void>>()
   readonly #patches: Patches
-  readonly #applying = new AbortController()
+  readonly #jobs: Jobs
 
   constructor(init: EffectsInit) {
     this.#init = init
+    this.#jobs = new Jobs({ ...init, journaled: () => this.#journal })
     this.#patches = new Patches((run) => init.keepers.older(run))
   }
 
@@ -182,13 +174,14 @@ export class Effects {
       case 'read-reports':
         return this.#start(this.#readReports(effect.link, effect.names))
       case 'prepare':
-        return this.#start(this.#prepare(effect))
       case 'apply':
-        return this.#start(this.#apply(effect))
       case 'observe':
-        return this.#start(this.#observe(effect))
       case 'check':
-        return this.#start(this.#check(effect))
+      case 'keep':
+      case 'probe':
+      case 'restore':
+      case 'forget':
+        return this.#start(this.#jobs.carryOut(effect))
       case 'log':
         return this.#init.log[effect.level](effect.event, effect.fields)
       default:
@@ -198,7 +191,7 @@ export class Effects {
 
   /** Ends what runs: engines are killed, fetches cancelled; resolves when everything begun has been written. */
   async drain(): Promise<void> {
-    this.#applying.abort()
+    this.#jobs.end()
     for (const controller of this.#fetches.values()) controller.abort()
     await this.settled()
   }
@@ -338,17 +331,22 @@ export class Effects {
   async #seal({ seq, keep, body }: Extract<MemberEffect, { type: 'seal' }>): Promise<void> {
     const origin = this.#init.originBox()
     if (!origin) return
-    // The number is on disk before it is used: it must never stand for two reports.
-    await this.#journal
-    const sealed = sealReport({
-      body,
-      device: this.#init.device,
-      seq,
-      origin,
-      ephemeral: randomBytes(32),
-      nonce: randomBytes(24),
-    })
-    await this.#spool(sealed, { seq, keep })
+    try {
+      // The number is on disk before it is used: it must never stand for two reports.
+      await this.#journal
+      const sealed = sealReport({
+        body,
+        device: this.#init.device,
+        seq,
+        origin,
+        ephemeral: randomBytes(32),
+        nonce: randomBytes(24),
+      })
+      await this.#spool(sealed, { seq, keep })
+    } catch (error) {
+      if (codeOf(error)) this.#init.feed({ type: 'unreported' })
+      throw error
+    }
   }
 
   async #spool(sealed: Uint8Array, own?: OwnReport): Promise<void> {
@@ -369,31 +367,5 @@ export class Effects {
 
   async #takeInventory(): Promise<void> {
     this.#init.feed({ type: 'inventory', inventory: await this.#init.takeInventory() })
-  }
-
-  async #prepare({ name, version, manifest }: Extract<MemberEffect, { type: 'prepare' }>): Promise<void> {
-    const outcome = await this.#init.works.prepare(name, version, manifest.digest)
-    this.#init.feed({ type: 'prepared', name, version, outcome })
-  }
-
-  async #apply({ name, version }: Extract<MemberEffect, { type: 'apply' }>): Promise<void> {
-    // `applying` is on disk before anything is changed, so that a power failure is noticed.
-    await this.#journal
-    const outcome = await this.#init.works.apply(name, version, this.#applying.signal)
-    // Ended by our own stop: the journal keeps `applying`, so that the next start does it again.
-    if (this.#applying.signal.aborted) return
-    this.#init.feed({ type: 'applied', name, version, outcome })
-  }
-
-  async #observe({ name, version }: Extract<MemberEffect, { type: 'observe' }>): Promise<void> {
-    const { signal } = this.#applying
-    const outcome = await this.#init.works.observe(name, version, signal)
-    if (!signal.aborted) this.#init.feed({ type: 'observed', name, version, outcome })
-  }
-
-  async #check({ name, version, monitor }: Extract<MemberEffect, { type: 'check' }>): Promise<void> {
-    const { signal } = this.#applying
-    const result = await this.#init.works.check(name, version, monitor, signal)
-    if (!signal.aborted) this.#init.feed({ type: 'checked', name, version, result })
   }
 }

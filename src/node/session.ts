@@ -36,6 +36,7 @@ import { LedgerBook } from './ledger-book.ts'
 import { PackageBook } from './package-book.ts'
 import { takeInventory } from './self-portrait.ts'
 import { fleetDocument, statusDocument, type FleetDocument, type StatusDocument } from './status.ts'
+import { Safekeeping } from './safekeeping.ts'
 import { isFitForUplink } from './uplink-fitness.ts'
 import { wantedBundles } from './wanted-bundles.ts'
 import { Workshop } from './workshop.ts'
@@ -128,6 +129,12 @@ export class Session {
       keepers: { ...parts.keepers, open: (ref) => this.#open(ref) },
       works: this.workshop,
       takeInventory,
+      probations: new Safekeeping({
+        home,
+        log,
+        opened: (name, version) => this.workshop.opened(name, version),
+        checkMonitors: (name, version, limits) => this.workshop.checkMonitors(name, version, limits),
+      }),
       device: identity.device,
       log,
       originBox: () => member.protocol.self.set.origin()?.boxes[0]?.public,
@@ -317,6 +324,7 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
             device: { role: membership.role, site: membership.site, labels: membership.labels },
             journal,
             urgent: config.urgent,
+            graceMs: config.probationMs,
           },
         }),
     ...(repository && { intake: await intakeOf(home, identity.device, repository, set) }),

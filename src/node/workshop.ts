@@ -1,12 +1,13 @@
 /**
  * Where bundles are prepared and applied. Prepare: unpacked, rendered for this device, compiled for the engine that is installed, and
- * passed by that engine's own syntax check; it needs no network, and what it made is never changed afterwards.
+ * passed by that engine's own syntax check; packages that it does not carry are downloaded. What it made is never changed afterwards.
  */
 import { join } from 'node:path'
 import { GrapevineError, Negative, messageOf } from '#base/errors.ts'
 import type { Digest } from '#base/digest.ts'
-import type { ApplyOutcome, PrepareOutcome } from '#agent/input.ts'
+import type { PrepareOutcome } from '#agent/input.ts'
 import type { ObserveOutcome } from '#agent/looked-bundle.ts'
+import type { ApplyOutcome } from '#agent/outcome.ts'
 import { watchOf } from '#agent/watch.ts'
 import { manifestBytesMax, parseManifest } from '#content/manifest.ts'
 import { readIfThere } from '#disk/atomic.ts'
@@ -14,6 +15,7 @@ import type { FileStore } from '#disk/file-store.ts'
 import type { Home } from '#disk/home.ts'
 import { readTree, setCurrent, unpackTree, writeTree } from '#disk/tree.ts'
 import type { Engine, EngineRun } from '#engines/engine.ts'
+import { fetchPackages } from '#engines/fetch-packages.ts'
 import { attributed } from '#engines/attribution.ts'
 import { chooseEngine, installedEngine } from '#engines/installed.ts'
 import { checkMonitor, checkMonitors } from '#engines/monitor.ts'
@@ -50,8 +52,8 @@ export class Workshop {
   }
 
   /** Never throws for what can be wrong with a bundle or this machine: that is the outcome. */
-  prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome> {
-    return this.#working(name, () => this.#prepare(name, version, manifest))
+  prepare(name: string, version: number, manifest: Digest, signal: AbortSignal): Promise<PrepareOutcome> {
+    return this.#working(name, () => this.#prepare(name, version, manifest, signal))
   }
 
   apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
@@ -76,10 +78,23 @@ export class Workshop {
     }
   }
 
-  /** All monitors of a prepared bundle once, now. Negative `BUNDLE_UNPREPARED`, `BUNDLE_NOT_UNDERSTOOD` where it cannot be read. */
-  async checkMonitors(name: string, version: number, signal?: AbortSignal): Promise<MonitorResult[]> {
+  /** All monitors of a prepared bundle once, now, each within `timeoutMs`. Negative `BUNDLE_UNPREPARED`, `BUNDLE_NOT_UNDERSTOOD` where it cannot be read. */
+  async checkMonitors(
+    name: string,
+    version: number,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<MonitorResult[]> {
     const { monitors } = await this.#outline(this.#init.home.bundle(name, version))
-    return checkMonitors(monitors, { now: this.#init.now(), ...(signal && { signal }) })
+    const hurried = monitors.map((monitor) => ({ ...monitor, timeoutMs: Math.min(monitor.timeoutMs, timeoutMs) }))
+    return checkMonitors(hurried, { now: this.#init.now(), signal })
+  }
+
+  /** Where a prepared bundle lies compiled. Negative `BUNDLE_UNPREPARED` or `BUNDLE_NOT_UNDERSTOOD` where it is none. */
+  async opened(name: string, version: number): Promise<{ directory: string }> {
+    const folder = this.#init.home.bundle(name, version)
+    const policy = await readPolicy(folder)
+    const engine = await chooseEngine(policy.engine, this.#init.engines)
+    return { directory: join(folder, 'compiled', engine?.name ?? 'none') }
   }
 
   async #working<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -91,14 +106,14 @@ export class Workshop {
     }
   }
 
-  async #prepare(name: string, version: number, manifest: Digest): Promise<PrepareOutcome> {
+  async #prepare(name: string, version: number, manifest: Digest, signal: AbortSignal): Promise<PrepareOutcome> {
     try {
       const { home } = this.#init
       const folder = home.bundle(name, version)
       await this.#unpack(manifest, folder)
       const policy = await readPolicy(folder)
       const engine = await chooseEngine(policy.engine, this.#init.engines)
-      if (engine) await this.#compile(policy, folder, engine)
+      if (engine) await this.#compile(policy, folder, engine, signal)
       const watch = watchOf(policy)
       await setCurrent(home.bundle(name), version)
       if (!engine) return { type: 'engine-missing', reason: `no engine: ${policy.engine} is not installed here` }
@@ -116,7 +131,7 @@ export class Workshop {
     try {
       policy = await readPolicy(folder)
       engine = await chooseEngine(policy.engine, this.#init.engines)
-      if (engine && !(await isCompiled(folder, engine))) await this.#compile(policy, folder, engine)
+      if (engine && !(await isCompiled(folder, engine))) await this.#compile(policy, folder, engine, signal)
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error), unprepared: true }
     }
@@ -136,10 +151,12 @@ export class Workshop {
     await unpackTree(parseManifest(bytes), this.#init.store, folder)
   }
 
-  async #compile(policy: Policy, folder: string, engine: Engine): Promise<void> {
+  async #compile(policy: Policy, folder: string, engine: Engine, signal: AbortSignal): Promise<void> {
     // Loaded at the first prepare: they cost more memory than the rest of the agent, and an idle member needs neither.
     const { compilerFor } = await import('#policy/compile/compile.ts')
     const { renderMonitors, renderPolicy } = await import('#policy/render.ts')
+    const { touchedList } = await import('#policy/touched.ts')
+    const { fetchScripts } = await import('#policy/compile/script.ts')
     const files = await policyFiles(folder, await readTree(folder))
     const input = {
       policy,
@@ -152,11 +169,13 @@ export class Workshop {
     if (!compiler)
       throw new Negative('BUNDLE_UNPREPARED', { message: `There is no compiler for ${engine.name}.`, where: folder })
     const run = this.#run(policy, folder, engine)
-    await writeTree(run.directory, [
-      ...compiler.compile(renderPolicy(input)),
-      outlineFile(policy, renderMonitors(input)),
-    ])
+    const rendered = renderPolicy(input)
+    // Nothing is installed by it, so nothing has to be downloaded for it.
+    const fetching = engine.name === 'pretend' ? [] : fetchScripts(rendered)
+    const outline = outlineFile(policy, renderMonitors(input))
+    await writeTree(run.directory, [...compiler.compile(rendered), outline, touchedList(rendered), ...fetching])
     await engine.check(run)
+    await fetchPackages(run.directory, { signal })
   }
 
   async #observe(name: string, version: number, signal: AbortSignal): Promise<ObserveOutcome> {
@@ -164,7 +183,7 @@ export class Workshop {
       const folder = this.#init.home.bundle(name, version)
       const outline = await this.#outline(folder)
       const engine = await installedEngine(outline.engine, this.#init.engines)
-      if (!(await isCompiled(folder, engine))) await this.#compile(await readPolicy(folder), folder, engine)
+      if (!(await isCompiled(folder, engine))) await this.#compile(await readPolicy(folder), folder, engine, signal)
       const findings = await engine.observe({ ...this.#run(outline, folder, engine), signal }, this.#init.now())
       // What a pretend engine looks at is not this machine.
       return { type: 'findings', findings: engine.name === 'pretend' ? findings : await attributed(findings) }

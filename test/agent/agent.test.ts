@@ -192,3 +192,16 @@ describe('a new release', () => {
     expect(agent.nextWake()).toBeUndefined()
   })
 })
+
+describe('a report that was lost before it was sent', () => {
+  it('is told anew in a minute, under another number and with its facts', () => {
+    feed({ type: 'facts', facts: { hostname: 'x' } })
+    publish(bundle('web'))
+    pass(day)
+    const lost = reports().at(-1)
+    expect(of('report', pass(day))).toEqual([])
+    feed({ type: 'unreported' })
+    const [again] = reports(pass(60_000))
+    expect(again).toMatchObject({ seq: (lost?.seq ?? 0) + 1, facts: { hostname: 'x' }, bundles: lost?.bundles })
+  })
+})

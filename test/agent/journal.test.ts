@@ -60,3 +60,37 @@ describe('the journal of an agent', () => {
     )
   })
 })
+
+describe('a trial in the journal', () => {
+  const trial = {
+    type: 'trial',
+    name: 'web',
+    version: 2,
+    phase: 'watching',
+    connected: true,
+    passing: [],
+    lacking: [],
+  } as const
+  const end = { type: 'bundle', name: 'web', version: 2, state: 'applied', at: 1, prepared: true, results: [] } as const
+
+  it('is gone on with after a restart, also after the journal was rewritten', () => {
+    const journal = Journal.replay([{ ...trial, phase: 'begun' }, { ...end, state: 'applying' }, trial])
+    expect(journal.trial).toEqual(trial)
+    expect(Journal.replay(journal.entries()).trial).toEqual(trial)
+  })
+
+  it.each([
+    ['the end of its bundle', end],
+    ['its own end', { ...trial, phase: 'ended' }],
+  ])('is over with %s, in one line', (_, entry) => {
+    expect(Journal.replay([trial, entry]).trial).toBeUndefined()
+  })
+
+  it('is not over with what becomes of another bundle or version', () => {
+    for (const other of [
+      { ...end, name: 'db' },
+      { ...end, version: 3 },
+    ])
+      expect(Journal.replay([trial, other]).trial).toEqual(trial)
+  })
+})

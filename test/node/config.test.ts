@@ -18,6 +18,7 @@ describe('config.yaml', () => {
       wan: { down: undefined, up: undefined, polite: true, schedule: [] },
       disk: { quotaBytes: 20 * 2 ** 30, versions: 5 },
       urgent: 'window',
+      probationMs: 60_000,
       trade: false,
       facts: {},
       engine: { timeout: 'PT1H', pretendRoot: undefined },
@@ -39,6 +40,13 @@ describe('config.yaml', () => {
       floor: 3,
       spare: true,
     })
+  })
+
+  it('says how long a machine is on probation after an apply, or that it never is', () => {
+    expect(parseConfig('probation: 5m', 'c').probationMs).toBe(300_000)
+    for (const never of ['off', 'false']) expect(parseConfig(`probation: ${never}`, 'c').probationMs).toBeUndefined()
+    for (const wrong of ['60', '0s', '2h', 'on'])
+      expect(() => parseConfig(`probation: ${wrong}`, 'c')).toThrow(/duration from 1s to 1h/)
   })
 
   it('lets a relay trade only where it says so', () => {

@@ -7,6 +7,7 @@ import { MemoryStore } from '#content/memory-store.ts'
 import { OlderBytes } from '#content/patch.ts'
 import type { MemberInput } from '#member/member.ts'
 import { Effects, type Keepers } from '#node/effects.ts'
+import type { Works } from '#node/jobs.ts'
 import type { Address, LinkId, Links } from '#protocol/link.ts'
 import { boxKey } from '#trust/keys.ts'
 import { madeBytes } from '../contracts/chunk-store.ts'
@@ -16,7 +17,7 @@ const link = 1 as LinkId
 const bytes = utf8('hello')
 const content = sha256(bytes)
 
-function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {}): {
+function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links>; apply?: Works['apply'] } = {}): {
   effects: Effects
   inputs: MemberInput[]
   bugs: unknown[]
@@ -51,11 +52,12 @@ function made(change: { keepers?: Partial<Keepers>; links?: Partial<Links> } = {
     keepers,
     works: {
       prepare: () => Promise.resolve({ type: 'prepared', engine: 'pretend' }),
-      apply: () => Promise.resolve({ type: 'results', results: [] }),
+      apply: change.apply ?? (() => Promise.resolve({ type: 'results', results: [] })),
       observe: () => Promise.resolve({ type: 'findings', findings: [] }),
       check: () => Promise.resolve({ name: 'm', outcome: 'pass', said: '' }),
     },
     takeInventory: () => Promise.resolve({ packages: '', machine: {} }),
+    probations: { carryOut: () => Promise.resolve(undefined) },
     device: keyOf('device'),
     log: silentLog,
     originBox: () => boxKey(seedOf('box')).public,
@@ -87,6 +89,33 @@ const bringing = (...chunks: Uint8Array[]): { links: Partial<Links>; ends: unkno
 const fetch = { type: 'fetch', fetch: 5, link, run: { content, first: 0, count: 1 } } as const
 
 describe('carrying out effects', () => {
+  const full = (): Promise<void> => Promise.reject(new Unavailable('DISK_FULL', { message: 'No room' }))
+  const entry = { type: 'report', seq: 1 } as const
+
+  it('an apply that cannot be noted beforehand does not happen, and says so', async () => {
+    const ran: string[] = []
+    const { effects, inputs } = made({
+      keepers: { appendJournal: full },
+      apply: () => Promise.resolve(void ran.push('apply')).then(() => ({ type: 'results', results: [] })),
+    })
+    effects.carryOut({ type: 'journal', entry })
+    effects.carryOut({ type: 'apply', name: 'web', version: 1 })
+    await effects.settled()
+    expect(ran).toEqual([])
+    expect(inputs).toEqual([
+      { type: 'applied', name: 'web', version: 1, outcome: { type: 'failed', reason: 'nothing was changed: No room' } },
+    ])
+  })
+
+  it.each(['appendJournal', 'put'])('a report that cannot be written is told anew: %s', async (write) => {
+    const outbox = { put: full, read: () => Promise.resolve(undefined), remove: () => Promise.resolve() }
+    const { effects, inputs } = made({ keepers: write === 'put' ? { outbox } : { appendJournal: full } })
+    effects.carryOut({ type: 'journal', entry })
+    effects.carryOut({ type: 'seal', seq: 1, keep: 0, body: utf8('{}') })
+    await effects.settled()
+    expect(inputs).toEqual([{ type: 'unreported' }])
+  })
+
   it('a chunk is verified and stored before the machine hears of it', async () => {
     const { effects, inputs } = made(bringing(bytes))
     effects.carryOut({ type: 'open', ref: { digest: content, length: bytes.byteLength } })

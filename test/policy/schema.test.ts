@@ -11,7 +11,7 @@ describe('docs/policy.md', () => {
     const samples = [...document.matchAll(/```yaml\n(\w[^`]*)```/g)].map((match) => match[1] ?? '')
     const event = 'BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260103T020000Z\nDURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR\n'
     const files = { has: () => 1, text: (path: string) => (path.endsWith('.ics') ? event : 'x') }
-    expect(samples).toHaveLength(4)
+    expect(samples).toHaveLength(5)
     for (const sample of samples) {
       const text = sample.startsWith('policy:') ? sample : `policy: a\n${sample}`
       expect(parsePolicy(text, files).problems).toEqual([])

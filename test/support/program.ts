@@ -66,9 +66,10 @@ export class Bench {
     return (await this.ask(home, ['status'])) as unknown as StatusDocument
   }
 
-  /** Starts a daemon; resolves once it is ready. */
-  async daemon(home: string, args: readonly string[] = []): Promise<RunningDaemon> {
-    const daemon = new RunningDaemon([entry, 'run', '--home', this.path(home), '--json', ...args])
+  /** Starts a daemon; resolves once it is ready. `within`: a program that becomes it, such as one that enters a namespace. */
+  async daemon(home: string, args: readonly string[] = [], within: readonly string[] = []): Promise<RunningDaemon> {
+    const command = [process.execPath, entry, 'run', '--home', this.path(home), '--json', ...args]
+    const daemon = new RunningDaemon([...within, ...command])
     this.#daemons.add(daemon)
     await daemon.ready
     return daemon
@@ -134,8 +135,8 @@ export class RunningDaemon {
   words = ''
   readonly #child: ChildProcess
 
-  constructor(command: readonly string[]) {
-    const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
+  constructor([file = '', ...args]: readonly string[]) {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     child.stderr.on('data', (data: Buffer) => (this.words = (this.words + data.toString()).slice(-20_000)))
     this.exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)))

@@ -1,15 +1,30 @@
 /**
  * Shell programs for packages and patches, over apt-get and zypper; which of them is read from /etc/os-release, since a machine may
  * have both. A package file that the bundle carries (`packages/*.deb`, `*.rpm`) is taken before any repository: it works offline, and
- * its bytes were verified with the bundle. Never the network where the system is as wanted already. Conventions: script.ts.
+ * its bytes were verified with the bundle. Next comes what was downloaded while the bundle was prepared (`fetchShell`). Never the network where the system is as wanted already. Conventions: script.ts.
  */
 import { shellWord } from './quote.ts'
 import type { PackageResource, PatchResource } from '../model.ts'
 
-export function packageShell({ name, state, version }: PackageResource, bundle: string): string {
+export function packageShell(resource: PackageResource, bundle: string): string {
+  return `${head(resource, bundle, 'failed')}\n${choosing}${converge}`
+}
+
+/**
+ * Downloads while a bundle is prepared what its apply would download: nothing where the system fits, or a file that the bundle carries does.
+ * Skipped where no repository here knows the package yet, since the policy itself may add one.
+ */
+export function fetchShell(resource: PackageResource, bundle: string): string {
+  return `${head(resource, bundle, 'skipped')}\n${choosing}${fetching}`
+}
+
+/** Where the packages that were downloaded for a resource lie; `SHA256SUMS` beside them, written last. */
+const fetchedFolder = (bundle: string, id: string): string => `${bundle}/fetched/${Number.parseInt(id, 10)}`
+
+function head({ id, name, state, version }: PackageResource, bundle: string, otherwise: 'failed' | 'skipped'): string {
   const relation = version === undefined ? 'any' : version.startsWith('>=') ? 'ge' : 'eq'
   return `name=${shellWord(name)} state=${state} relation=${relation} version=${shellWord((version ?? '').replace(/^>=/, ''))}
-bundle=${shellWord(bundle)}
+bundle=${shellWord(bundle)} fetched=${shellWord(fetchedFolder(bundle, id))}
 ${manager}
 case $manager in
 apt)
@@ -18,9 +33,8 @@ ${apt}
 zypper)
 ${zypper}
   ;;
-*) failed 'neither apt-get nor zypper is here' ;;
-esac
-${converge}`
+*) ${otherwise} 'neither apt-get nor zypper is here' ;;
+esac`
 }
 
 export function patchShell({ patch }: PatchResource): string {
@@ -67,7 +81,9 @@ const apt = `  export DEBIAN_FRONTEND=noninteractive
     [ ! -e "$1" ] || quiet dpkg --force-confdef --force-confold --configure -a
   }
   get() { resume; logged apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
-  add() { if [ $relation = eq ]; then get install --allow-downgrades -- "$1"; else get install -- "$1"; fi; }
+  add() { if [ $relation = eq ]; then get install --allow-downgrades -- "$@"; else get install -- "$@"; fi; }
+  # Hashes are checked as it comes; what lies in an archive folder apt would believe by its size alone.
+  download() { mkdir -p "$fetched/partial" && get install --download-only --allow-downgrades -o Dir::Cache::archives="$fetched" -- "$1"; }
   remove() { get remove -- "$name"; }`
 
 const zypper = `  installed() { quiet rpm -q -- "$name" && rpm -q --qf '%{VERSION}-%{RELEASE}\\n' -- "$name" | head -n 1; }
@@ -87,10 +103,11 @@ const zypper = `  installed() { quiet rpm -q -- "$name" && rpm -q --qf '%{VERSIO
     done
   }
   get() { logged zypper --non-interactive "$@"; }
-  add() { if [ $relation = eq ]; then get install --oldpackage --allow-unsigned-rpm -- "$1"; else get install --allow-unsigned-rpm -- "$1"; fi; }
+  add() { if [ $relation = eq ]; then get install --oldpackage --allow-unsigned-rpm -- "$@"; else get install --allow-unsigned-rpm -- "$@"; fi; }
+  download() { mkdir -p "$fetched" && logged zypper --non-interactive --pkg-cache-dir "$fetched/cache" install --oldpackage --download-only -- "$1" && find "$fetched/cache" -name '*.rpm' -exec mv {} "$fetched" \\;; }
   remove() { get remove -- "$name"; }`
 
-const converge = `fits() {
+const choosing = `fits() {
   [ -n "$1" ] || return 1
   [ $relation = any ] || compare "$1" $relation "$version"
 }
@@ -106,8 +123,50 @@ choose() {
 $list
 LIST
 }
+# The name of the package in a file.
+named() { case $1 in *.deb) dpkg-deb -f "$1" Package ;; *) rpm -qp --qf '%{NAME}' "$1" ;; esac 2>/dev/null; }
+versioned() { case $1 in *.deb) dpkg-deb -f "$1" Version ;; *) rpm -qp --qf '%{VERSION}-%{RELEASE}' "$1" ;; esac 2>/dev/null; }
+# What was downloaded when this bundle was prepared, if it is all there and is still what it was: into fetched_version.
+prepared() {
+  fetched_version=
+  [ -f "$fetched/SHA256SUMS" ] && (cd "$fetched" && quiet sha256sum --check --strict SHA256SUMS) || return 1
+  for file in "$fetched"/*.deb "$fetched"/*.rpm; do
+    [ -f "$file" ] && [ "$(named "$file")" = "$name" ] && fetched_version=$(versioned "$file")
+  done
+  fits "$fetched_version"
+}
+add_prepared() { set --; for file in "$fetched"/*.deb "$fetched"/*.rpm; do [ -f "$file" ] && set -- "$@" "$file"; done; add "$@"; }
 before=$(installed)
-case $state in
+`
+
+const fetching = `case $state in
+absent) kept ;;
+latest)
+  refresh
+  choose
+  newest=$(offered)
+  if [ -n "$carried_version" ] && { [ -z "$newest" ] || compare "$carried_version" ge "$newest"; }; then kept; fi
+  if [ -n "$before" ] && { [ -z "$newest" ] || compare "$before" ge "$newest"; }; then kept; fi
+  ;;
+*)
+  fits "$before" && kept
+  choose
+  [ -z "$carried_file" ] || kept
+  ;;
+esac
+prepared && kept
+target=$name
+[ $relation = eq ] && target=$name=$version
+known() { newest=$(offered); [ -n "$newest" ] && { [ $relation = eq ] || fits "$newest"; }; }
+known || { refresh; known; } || skipped "no repository here has it yet"
+download "$target" || failed "download of $target ended with $code"
+rm -rf "$fetched/partial" "$fetched/lock" "$fetched/cache"
+(cd "$fetched" && sha256sum -- *.deb *.rpm 2>/dev/null >.sums; [ -s .sums ] && sync && mv .sums SHA256SUMS) || failed 'nothing was downloaded'
+prepared && repaired
+failed 'what was downloaded does not fit'
+`
+
+const converge = `case $state in
 absent)
   [ -z "$before" ] && kept
   drift "$before"
@@ -125,7 +184,7 @@ latest)
   fi
   if [ -n "$before" ] && { [ -z "$newest" ] || compare "$before" ge "$newest"; }; then kept; fi
   drift "\${before:-not installed}"
-  add "$target"
+  if [ "$target" = "$name" ] && prepared && { [ -z "$newest" ] || compare "$fetched_version" ge "$newest"; }; then add_prepared; else add "$target"; fi
   after=$(installed)
   [ -n "$after" ] && [ "$after" != "$before" ] && repaired
   failed "it is \${after:-not installed}, install ended with $code"
@@ -136,7 +195,8 @@ latest)
   choose
   target=$name
   [ $relation = eq ] && target=$name=$version
-  add "\${carried_file:-$target}" || { [ -z "$carried_file" ] && refresh && add "$target"; }
+  if [ -z "$carried_file" ] && prepared; then add_prepared; fi
+  fits "$(installed)" || add "\${carried_file:-$target}" || { [ -z "$carried_file" ] && refresh && add "$target"; }
   after=$(installed)
   fits "$after" && repaired
   failed "it is \${after:-not installed}, install ended with $code"

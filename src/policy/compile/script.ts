@@ -11,10 +11,10 @@
 import { unreachable } from '#base/assert.ts'
 import { directoryShell, placeShell } from './folder-script.ts'
 import { lineShell } from './line-script.ts'
-import { packageShell, patchShell } from './package-script.ts'
+import { fetchShell, packageShell, patchShell } from './package-script.ts'
 import { shellWord } from './quote.ts'
-import type { CommandResource, ProcessResource, RebootResource, RenderedPolicy, ServiceResource } from '../model.ts'
-import type { DirectoryResource, LineResource, PackageResource, PatchResource } from '../model.ts'
+import type { CommandResource, CompiledFile, ProcessResource, RebootResource, ServiceResource } from '../model.ts'
+import type { DirectoryResource, LineResource, PackageResource, PatchResource, RenderedPolicy } from '../model.ts'
 
 export type ScriptResource =
   | PackageResource
@@ -32,6 +32,15 @@ export function scriptOf(resource: ScriptResource, { bundle, policy }: RenderedP
 
 /** `act` alone: makes the place of a file that another program writes. */
 export const placeScript = (path: string): string => `${prelude}\n${placeShell(path)}`
+
+/** Programs that download, while the bundle is prepared, what its packages need: `fetch/N.sh apply`, in the order of the policy. */
+export function fetchScripts({ resources, bundle }: RenderedPolicy): CompiledFile[] {
+  return resources.flatMap((resource) => {
+    if (resource.kind !== 'package' || resource.state === 'absent') return []
+    const text = `${prelude}\n${fetchShell(resource, bundle)}`
+    return [{ path: `fetch/${Number.parseInt(resource.id, 10)}.sh`, mode: 0o700, text }]
+  })
+}
 
 function bodyOf(resource: ScriptResource, bundle: string, policy: string): string {
   switch (resource.kind) {

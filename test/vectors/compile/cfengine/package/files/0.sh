@@ -19,7 +19,7 @@ logged() {
   return $code
 }
 name='nginx' state=present relation=ge version='1.22'
-bundle='/bundles/sample/1'
+bundle='/bundles/sample/1' fetched='/bundles/sample/1/fetched/0'
 manager=none
 system=$(. /etc/os-release 2>/dev/null; echo " $ID $ID_LIKE ")
 case $system in
@@ -47,7 +47,9 @@ apt)
     [ ! -e "$1" ] || quiet dpkg --force-confdef --force-confold --configure -a
   }
   get() { resume; logged apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
-  add() { if [ $relation = eq ]; then get install --allow-downgrades -- "$1"; else get install -- "$1"; fi; }
+  add() { if [ $relation = eq ]; then get install --allow-downgrades -- "$@"; else get install -- "$@"; fi; }
+  # Hashes are checked as it comes; what lies in an archive folder apt would believe by its size alone.
+  download() { mkdir -p "$fetched/partial" && get install --download-only --allow-downgrades -o Dir::Cache::archives="$fetched" -- "$1"; }
   remove() { get remove -- "$name"; }
   ;;
 zypper)
@@ -68,7 +70,8 @@ zypper)
     done
   }
   get() { logged zypper --non-interactive "$@"; }
-  add() { if [ $relation = eq ]; then get install --oldpackage --allow-unsigned-rpm -- "$1"; else get install --allow-unsigned-rpm -- "$1"; fi; }
+  add() { if [ $relation = eq ]; then get install --oldpackage --allow-unsigned-rpm -- "$@"; else get install --allow-unsigned-rpm -- "$@"; fi; }
+  download() { mkdir -p "$fetched" && logged zypper --non-interactive --pkg-cache-dir "$fetched/cache" install --oldpackage --download-only -- "$1" && find "$fetched/cache" -name '*.rpm' -exec mv {} "$fetched" \;; }
   remove() { get remove -- "$name"; }
   ;;
 *) failed 'neither apt-get nor zypper is here' ;;
@@ -89,6 +92,19 @@ choose() {
 $list
 LIST
 }
+# The name of the package in a file.
+named() { case $1 in *.deb) dpkg-deb -f "$1" Package ;; *) rpm -qp --qf '%{NAME}' "$1" ;; esac 2>/dev/null; }
+versioned() { case $1 in *.deb) dpkg-deb -f "$1" Version ;; *) rpm -qp --qf '%{VERSION}-%{RELEASE}' "$1" ;; esac 2>/dev/null; }
+# What was downloaded when this bundle was prepared, if it is all there and is still what it was: into fetched_version.
+prepared() {
+  fetched_version=
+  [ -f "$fetched/SHA256SUMS" ] && (cd "$fetched" && quiet sha256sum --check --strict SHA256SUMS) || return 1
+  for file in "$fetched"/*.deb "$fetched"/*.rpm; do
+    [ -f "$file" ] && [ "$(named "$file")" = "$name" ] && fetched_version=$(versioned "$file")
+  done
+  fits "$fetched_version"
+}
+add_prepared() { set --; for file in "$fetched"/*.deb "$fetched"/*.rpm; do [ -f "$file" ] && set -- "$@" "$file"; done; add "$@"; }
 before=$(installed)
 case $state in
 absent)
@@ -108,7 +124,7 @@ latest)
   fi
   if [ -n "$before" ] && { [ -z "$newest" ] || compare "$before" ge "$newest"; }; then kept; fi
   drift "${before:-not installed}"
-  add "$target"
+  if [ "$target" = "$name" ] && prepared && { [ -z "$newest" ] || compare "$fetched_version" ge "$newest"; }; then add_prepared; else add "$target"; fi
   after=$(installed)
   [ -n "$after" ] && [ "$after" != "$before" ] && repaired
   failed "it is ${after:-not installed}, install ended with $code"
@@ -119,7 +135,8 @@ latest)
   choose
   target=$name
   [ $relation = eq ] && target=$name=$version
-  add "${carried_file:-$target}" || { [ -z "$carried_file" ] && refresh && add "$target"; }
+  if [ -z "$carried_file" ] && prepared; then add_prepared; fi
+  fits "$(installed)" || add "${carried_file:-$target}" || { [ -z "$carried_file" ] && refresh && add "$target"; }
   after=$(installed)
   fits "$after" && repaired
   failed "it is ${after:-not installed}, install ended with $code"
