@@ -120,9 +120,8 @@ export class Agent {
         this.reporting.soon(now)
         break
       case 'look':
-        if (input.alone === true) this.#trials.leave()
         this.#isAlone ||= input.alone === true
-        if (this.#isAlone) this.#busy = undefined
+        if (this.#isAlone && this.#trials.leave()) this.#busy = undefined
         this.#watching.handle(input, now, out)
         break
       case 'observed':

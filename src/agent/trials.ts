@@ -68,8 +68,10 @@ export class Trials {
     out({ type: 'journal', entry })
   }
 
-  /** Without a daemon nothing is brought to its end. */
-  leave(): void {
+  /** Without a daemon nothing is brought to its end. Whether there was something. */
+  leave(): boolean {
+    const had = this.#trial !== undefined
     this.#trial = undefined
+    return had
   }
 }

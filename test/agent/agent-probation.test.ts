@@ -152,4 +152,15 @@ describe('an apply on probation', () => {
     pass(3 * minute)
     expect(of('restore')).toHaveLength(1)
   })
+
+  it('does not keep a look without a daemon waiting, and is left as it is', () => {
+    begin()
+    applied('web')
+    kill()
+    feed({ type: 'look', alone: true })
+    publish(web)
+    expect(pass(minute)).toEqual([])
+    expect(of('restore')).toEqual([])
+    expect(of('reach')).toEqual([])
+  })
 })
