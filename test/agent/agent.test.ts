@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { sha256 } from '#base/digest.ts'
-import { day } from '#base/time.ts'
+import { day, hour } from '#base/time.ts'
 import { encodeManifest } from '#content/manifest.ts'
 import {
   begin,
@@ -197,9 +197,9 @@ describe('a report that was lost before it was sent', () => {
   it('is told anew in a minute, under another number and with its facts', () => {
     feed({ type: 'facts', facts: { hostname: 'x' } })
     publish(bundle('web'))
-    pass(day)
+    pass(hour)
     const lost = reports().at(-1)
-    expect(of('report', pass(day))).toEqual([])
+    expect(of('report', pass(hour))).toEqual([])
     feed({ type: 'unreported' })
     const [again] = reports(pass(60_000))
     expect(again).toMatchObject({ seq: (lost?.seq ?? 0) + 1, facts: { hostname: 'x' }, bundles: lost?.bundles })
