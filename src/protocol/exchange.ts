@@ -337,7 +337,8 @@ export class Exchange {
     if (!content.have.add(index)) return
     this.line.stored(turn.now, link, outside)
     if (content.subscribers.size > 0) {
-      content.news.add(turn.now, index, outside, content.subscribers.size)
+      const missing = content.have.size - content.have.count
+      content.news.add(turn.now, index, outside, { subscribers: content.subscribers.size, missing })
       this.#news.add(content)
     }
     if (content.have.isFull) this.#completed(turn, content)

@@ -3,11 +3,26 @@
  * first, others for each part, and to the rest a moment later: by then those few have it too, so that the member at the uplink hands
  * out few copies and neighbours trade the rest (protocol.md §5.7).
  */
-import { after, earliest, type Instant } from '#base/time.ts'
+import { after, earliest, since, type Instant } from '#base/time.ts'
 import type { Bitmap } from './bitmap.ts'
 import { mix } from './duty.ts'
 import type { LinkId } from './link.ts'
-import { dutyChunks, haveMs, haveSubscribersFew, newsFirst, newsLaterMs } from './params.ts'
+import {
+  dutyChunks,
+  haveMs,
+  haveSubscribersFew,
+  newsBatch,
+  newsBatchMissing,
+  newsBatchMs,
+  newsFirst,
+  newsLaterMs,
+} from './params.ts'
+
+/** Who is told, and how much is still to come. */
+interface Audience {
+  readonly subscribers: number
+  readonly missing: number
+}
 
 export class News {
   #all: number[] = []
@@ -15,10 +30,17 @@ export class News {
   /** In order of time. */
   #later: { readonly at: Instant; readonly indexes: readonly number[] }[] = []
   #soonAt: Instant | undefined
+  /** When the oldest of what is to be told came. */
+  #firstAt: Instant | undefined
 
-  add(now: Instant, index: number, outside: boolean, subscribers: number): void {
+  /** A chunk came; `missing` are still to come. While that is much, chunks are told in batches: each message costs both sides, and nobody waits for it yet. */
+  add(now: Instant, index: number, outside: boolean, { subscribers, missing }: Audience): void {
     ;(outside ? this.#few : this.#all).push(index)
-    this.#soonAt ??= after(now, subscribers > haveSubscribersFew ? 3 * haveMs : haveMs)
+    const leastMs = subscribers > haveSubscribersFew ? 3 * haveMs : haveMs
+    this.#firstAt ??= now
+    const isBatch = this.#all.length + this.#few.length >= newsBatch || missing < newsBatchMissing
+    const at = after(this.#firstAt, isBatch ? leastMs : Math.max(leastMs, newsBatchMs))
+    this.#soonAt = earliest(this.#soonAt, at > now ? at : now)
   }
 
   clear(): void {
@@ -26,6 +48,7 @@ export class News {
     this.#few = []
     this.#later = []
     this.#soonAt = undefined
+    this.#firstAt = undefined
   }
 
   nextWake(): Instant | undefined {
@@ -47,11 +70,14 @@ export class News {
       for (const link of subscribers) tell(link, areFew ? [...this.#all, ...this.#few] : this.#all)
       if (!areFew && this.#few.length > 0) {
         for (const [link, indexes] of firstToHear(this.#few, subscribers)) tell(link, indexes)
-        this.#later.push({ at: after(now, newsLaterMs), indexes: this.#few })
+        // Those few wait for a batch as we did, before they tell it on.
+        const waitedMs = since(this.#firstAt ?? now, now)
+        this.#later.push({ at: after(now, newsLaterMs + 2 * waitedMs), indexes: this.#few })
       }
       this.#all = []
       this.#few = []
       this.#soonAt = undefined
+      this.#firstAt = undefined
     }
     for (const indexes of told.values()) indexes.sort((a, b) => a - b)
     return told

@@ -49,8 +49,8 @@ export const drawWindowMs = 1_000
 /** While a site trades, its line is looked at this often: is there room to ask the origin for more than our share? */
 export const drawLookMs = 500
 
-/** Links to neighbours of the own site that a member seeks. With 12, a site of 200 still hands a chunk through in two steps. */
-export const siteLinksWanted = 12
+/** Links to neighbours of the own site that a member seeks. With 8, and as many that others seek, a site of 200 still hands a chunk through in two steps. */
+export const siteLinksWanted = 8
 /** Of these a few at once, and one more each second: the handshakes of a site of twenty that starts in one second took ten seconds of two cores. */
 export const siteLinksSoon = 4
 export const siteLinkMs = 1_000
@@ -107,6 +107,10 @@ export const haveMs = 50
 /** With more subscribers than this, three times as rarely: each message costs every one of them time. */
 export const haveSubscribersFew = 6
 
+/** While more than this is missing, chunks are told so many at once, or after this long: a site of 20 on 8 Mbit/s sent 800 messages a member for 512 chunks. */
+export const newsBatchMissing = 64
+export const newsBatch = 32
+export const newsBatchMs = 1_000
 /** Chunks that came over the line are told to this many neighbours first, and to the rest this much later (news.ts): few copies leave the uplink member. */
 export const newsFirst = 3
 export const newsLaterMs = 400
@@ -222,7 +226,7 @@ export const ledgerPeersMax = 256
 /** While something is missing a member looks every second how much; it costs a pass over the bitmaps of what is fetched. */
 export const progressLookMs = 1_000
 /** And tells its neighbours at most this often, while it changes; more often would add nothing that a person sees. */
-export const progressTellMs = 2_000
+export const progressTellMs = 4_000
 /** The rate is what came in the last 20 s: shorter jumps with every burst, longer is slow to see that the line slowed down. */
 export const rateWindowMs = 20_000
 /** The first second of a transfer is left out of its rate. */
