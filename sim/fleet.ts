@@ -11,6 +11,7 @@ import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { Random } from '#base/random.ts'
 import { instant, type Instant } from '#base/time.ts'
+import { WallClock } from '#base/wall-clock.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { encodeManifest } from '#content/manifest.ts'
 import { Journal } from '#agent/journal.ts'
@@ -206,6 +207,7 @@ export class SimulatedFleet {
           pinnedIssuers: [],
           set,
           random: this.#random.stream('origin'),
+          wall: new WallClock(),
         },
         known: [],
         now,
@@ -242,7 +244,16 @@ export class SimulatedFleet {
     const random = this.#random.stream(name)
     const member = new Member({
       protocol: {
-        self: { peer, certificate, membership, pinnedIssuers, set: TrustedSet.pinned(token.meshId), random, trade },
+        self: {
+          peer,
+          certificate,
+          membership,
+          pinnedIssuers,
+          set: TrustedSet.pinned(token.meshId),
+          random,
+          wall: new WallClock(),
+          trade,
+        },
         known: token.addresses.map((address) => ({ address: address as Address, inside: false })),
         now,
         budget,

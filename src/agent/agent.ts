@@ -131,6 +131,10 @@ export class Agent {
       case 'checked':
         this.#watching.handle(input, now, out)
         break
+      case 'clock-moved':
+        for (const held of this.#held.values()) held.moved(input.movedMs, now)
+        this.reporting.moved(input.movedMs)
+        break
       case 'leaving':
         this.#isGone = true
         this.reporting.atOnce(now)

@@ -92,6 +92,13 @@ export class HeldBundle {
     this.windowUntil = open ? closes : opens
   }
 
+  /** The clock was set: pauses last as long as they would have, windows go by the new time. */
+  moved(ms: number, now: Instant): void {
+    this.retryAt &&= after(this.retryAt, ms)
+    this.fetchAt &&= after(this.fetchAt, ms)
+    this.windowUntil = now
+  }
+
   /** Whether `prepare.ahead` lets it be fetched by now; if not, it is looked at again when it does. */
   isTimeToFetch(now: Instant): boolean {
     const { aheadMs, urgent } = this.assignment

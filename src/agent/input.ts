@@ -30,6 +30,8 @@ export type AgentInput =
   /** This device leaves the fleet: one last report, and nothing is done any more. */
   | { readonly type: 'leaving' }
   | WatchingInput
+  /** The clock that `now` is read from was set, back where `movedMs` is less than 0. */
+  | { readonly type: 'clock-moved'; readonly movedMs: number }
   | ProbationInput
   /** The last report could not be written, as on a full disk. */
   | { readonly type: 'unreported' }

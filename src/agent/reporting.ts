@@ -99,6 +99,11 @@ export class Reporting {
     this.#at = now
   }
 
+  /** The clock was set: what was due in a second is due in a second still. */
+  moved(ms: number): void {
+    this.#at &&= after(this.#at, ms)
+  }
+
   /** The last one was lost before it was sent: tells it anew, under another number, in a while. */
   again(now: Instant): void {
     this.#journal.said = undefined

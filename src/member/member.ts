@@ -24,12 +24,14 @@ import { Reach } from '#protocol/reach.ts'
 import type { PeerId } from '#trust/peer-id.ts'
 
 /** What only the protocol tells an agent. */
-type Inner = 'release' | 'complete' | 'carry' | 'reach' | 'wake' | 'report-received'
+type Inner = 'release' | 'complete' | 'carry' | 'reach' | 'wake' | 'report-received' | 'clock-moved'
 export type MemberInput =
   | ProtocolInput
   | Exclude<AgentInput, { type: Inner | 'leaving' }>
   /** The origin could not keep a part of a device's list of packages. */
   | { readonly type: 'packages-lost'; readonly peer: PeerId }
+  /** The clock on the wall was set back: so far it is ahead of the time that inputs come with (behind, if less than 0). */
+  | { readonly type: 'clock'; readonly aheadMs: number }
 
 export type MemberEffect =
   | ProtocolEffect
@@ -90,12 +92,15 @@ export class Member {
   }
 
   nextWake(): Instant | undefined {
-    return earliest(this.protocol.nextWake(), this.agent?.nextWake())
+    const { agent, protocol } = this
+    const wake = agent?.nextWake()
+    return earliest(protocol.nextWake(), wake && protocol.self.wall.when(wake))
   }
 
   #take({ input, now, out }: Waiting): void {
     const notices: ProtocolNotice[] = []
     if (isAgentInput(input)) this.#agentTurn(input, now, out, notices)
+    else if (input.type === 'clock') this.#clockMoved(input.aheadMs, now, out, notices)
     else if (input.type === 'packages-lost') {
       const device = this.intake?.fleet.lostPackages(input.peer)
       if (device) out({ type: 'save-device', device })
@@ -107,6 +112,14 @@ export class Member {
     // A notice may lead to new wants, and those to new notices: contents that are here already.
     for (let notice = notices.shift(); notice; notice = notices.shift()) this.#notice(notice, now, out, notices)
     this.protocol.tellProgress({ now, out, notify: () => {} })
+  }
+
+  /** What has a date is looked at again at once: windows, memberships, schedules. Timers go on as they were. */
+  #clockMoved(aheadMs: number, now: Instant, out: (effect: MemberEffect) => void, notices: ProtocolNotice[]): void {
+    const movedMs = this.protocol.self.wall.set(aheadMs)
+    out({ type: 'log', level: 'warn', event: 'clock.set-back', fields: { seconds: Math.round(-movedMs / 1000) } })
+    this.protocol.handle({ type: 'wake' }, now, out, (notice) => notices.push(notice))
+    this.#agentTurn({ type: 'clock-moved', movedMs }, now, out, notices)
   }
 
   #notice(notice: ProtocolNotice, now: Instant, out: (effect: MemberEffect) => void, notices: ProtocolNotice[]): void {
@@ -125,13 +138,13 @@ export class Member {
       case 'greeted': {
         const links = this.protocol.neighbours.ofPeer(notice.peer)
         const membership = links.findLast((neighbour) => neighbour.membership)?.membership
-        const device = membership && this.intake?.greeted(membership, now)
+        const device = membership && this.intake?.greeted(membership, this.protocol.self.wall.at(now))
         if (device) out({ type: 'save-device', device })
         return this.#tellExceeded(out)
       }
       case 'reports-arrived': {
         if (!this.intake) return
-        const { changed, parts, receipt, refused } = this.intake.take(notice.sealed, now)
+        const { changed, parts, receipt, refused } = this.intake.take(notice.sealed, this.protocol.self.wall.at(now))
         // Kept before it is receipted: a receipt empties the sender's outbox for good.
         for (const device of changed) out({ type: 'save-device', device })
         for (const { peer, part } of parts) out({ type: 'save-packages', peer, part })
@@ -151,7 +164,8 @@ export class Member {
 
   #agentTurn(input: AgentInput, now: Instant, out: (effect: MemberEffect) => void, notices: ProtocolNotice[]): void {
     const effects: AgentEffect[] = []
-    this.agent?.handle(input, now, (effect) => effects.push(effect))
+    // An agent lives by the calendar: its windows and the dates of its reports are those on the wall.
+    this.agent?.handle(input, this.protocol.self.wall.at(now), (effect) => effects.push(effect))
     for (const effect of effects) this.#carryOut(effect, now, out, notices)
   }
 

@@ -64,7 +64,7 @@ export class Daemon {
     const session = await Session.open(home, log)
     const { promise: failed, resolve: fail } = Promise.withResolvers<unknown>()
     const { promise: left, resolve: leave } = Promise.withResolvers<void>()
-    const alarm: Alarm = new Alarm(() => session.feed({ type: 'wake' }))
+    const alarm: Alarm = new Alarm(session.clock, () => session.feed({ type: 'wake' }))
     try {
       session.onFeed(() => alarm.set(session.member.nextWake()), fail)
       session.onLeave(leave)

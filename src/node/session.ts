@@ -8,6 +8,7 @@ import { Misconfigured } from '#base/errors.ts'
 import { silentLog, type Log } from '#base/log.ts'
 import { Random } from '#base/random.ts'
 import { durationOf } from '#base/time.ts'
+import { WallClock } from '#base/wall-clock.ts'
 import { Journal, type JournalEntry } from '#agent/journal.ts'
 import type { Holding } from '#content/chunk-store.ts'
 import type { ContentRef } from '#content/content-ref.ts'
@@ -26,7 +27,7 @@ import type { RepositoryKeys } from '#trust/repository.ts'
 import { intakeOf, knownAddresses, membershipOf, trustOf } from './beginnings.ts'
 import { budgetPlan } from './budget.ts'
 import { loadHistory } from './published.ts'
-import { realTime } from './clock.ts'
+import { Clock, realTime } from './clock.ts'
 import { parseConfig, type Config } from './config.ts'
 import { Effects, type Keepers } from './effects.ts'
 import { enginesOf } from './engine-set.ts'
@@ -66,6 +67,7 @@ interface Parts {
   readonly origin: OriginPart | undefined
   readonly keepers: Omit<Keepers, 'open'>
   readonly log: Log
+  readonly clock: Clock
 }
 
 export class Session {
@@ -81,6 +83,7 @@ export class Session {
   readonly workshop: Workshop
   readonly housekeeping: Housekeeping
   readonly log: Log
+  readonly clock: Clock
   readonly #origin: OriginPart | undefined
   #addresses: readonly Address[] = []
   #lanState: () => readonly LanState[] = () => []
@@ -103,6 +106,7 @@ export class Session {
     this.journal = parts.journal
     this.ledgerBook = parts.ledgerBook
     this.log = log
+    this.clock = parts.clock
     this.#origin = origin
     this.workshop = new Workshop({
       home,
@@ -156,7 +160,11 @@ export class Session {
 
   /** Hands an input to the machine and carries out what it asks for. */
   feed(input: MemberInput): void {
-    this.member.handle(input, realTime(), (effect) => this.effects.carryOut(effect))
+    const now = this.clock.now()
+    const aheadMs = this.clock.takeMove()
+    if (aheadMs !== undefined)
+      this.member.handle({ type: 'clock', aheadMs }, now, (effect) => this.effects.carryOut(effect))
+    this.member.handle(input, now, (effect) => this.effects.carryOut(effect))
     this.#afterFeed()
     for (const isSo of this.#waiting.keys()) this.#settle(isSo)
   }
@@ -287,6 +295,7 @@ export class Session {
 }
 
 async function partsOf(home: Home, log: Log): Promise<Parts> {
+  const clock = new Clock()
   const configPath = join(home.dir, 'config.yaml')
   const config = parseConfig(textOf((await readIfThere(configPath)) ?? new Uint8Array()) ?? '\u0000', configPath)
   const identity = await readIdentity(home)
@@ -308,12 +317,13 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
         pinnedIssuers: identity.facts.issuers.map((issuer) => ({ public: issuer })),
         set,
         // Two members, and two starts of one, must not draw the same: jitter would not spread them.
+        wall: new WallClock(),
         random: new Random(`${identity.device.public.join()} ${realTime()} ${process.pid}`),
         isUnfit: !(await isFitForUplink()),
         trade: config.trade,
       },
       known: await knownAddresses(home, identity, config),
-      now: realTime(),
+      now: clock.now(),
       budget: budgetPlan(config),
       isPolite: config.wan.polite,
     },
@@ -346,5 +356,5 @@ async function partsOf(home: Home, log: Log): Promise<Parts> {
   }
   const ledgerBook = await LedgerBook.open({ index: home.index, store, protocol: member.protocol, now: realTime() })
   const origin = repository && { repository, history: await loadHistory(home, config.disk.versions) }
-  return { home, config, identity, store, outbox, member, journal, ledgerBook, origin, keepers, log }
+  return { home, config, identity, store, outbox, member, journal, ledgerBook, origin, keepers, log, clock }
 }

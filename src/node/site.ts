@@ -7,7 +7,6 @@ import type { Member } from '#member/member.ts'
 import { selects, type Device } from '#policy/select.ts'
 import { windowState } from '#policy/window.ts'
 import { newestRelease, outlook, stateOf, type Limit, type MemberState } from '#protocol/outlook.ts'
-import { realTime } from './clock.ts'
 import type { Session } from './session.ts'
 
 export interface SiteDocument {
@@ -48,11 +47,11 @@ export async function site(session: Session): Promise<SiteDocument> {
       where: session.home.dir,
       next: 'Start it with `grapevine run`.',
     })
-  if (siteDocument(session.member, realTime()).unheard > 0) {
+  if (siteDocument(session.member, session.clock.now()).unheard > 0) {
     session.feed({ type: 'survey' })
     await sleep(surveyMs)
   }
-  return siteDocument(session.member, realTime())
+  return siteDocument(session.member, session.clock.now())
 }
 
 export function siteDocument(member: Member, now: Instant): SiteDocument {
@@ -60,7 +59,8 @@ export function siteDocument(member: Member, now: Instant): SiteDocument {
   const members = protocol.progress.members(now)
   const release = newestRelease(members.filter(({ present }) => present))
   const { ready, limit, missingBytes, rateBytesPerSecond, readyInMs } = outlook(members)
-  const next = nextWindow(member, now)
+  const { wall } = protocol.self
+  const next = nextWindow(member, wall.at(now))
   const isEarly = ready && next?.isAhead === true
   const known = new Set<string>(members.map(({ peer }) => peer))
   const silent = protocol.knownAddresses().flatMap(({ peer, inside }) => (inside === true && peer ? peer : []))
@@ -81,9 +81,9 @@ export function siteDocument(member: Member, now: Instant): SiteDocument {
     ready: ready && !isEarly,
     missingBytes,
     rateBytesPerSecond,
-    readyAt: readyInMs === undefined || isEarly ? null : toTimestamp(after(now, readyInMs)),
+    readyAt: readyInMs === undefined || isEarly ? null : toTimestamp(after(wall.at(now), readyInMs)),
     limit: isEarly ? 'waiting-for-window' : (limit ?? null),
-    since: toTimestamp(protocol.progress.since ?? now),
+    since: toTimestamp(wall.at(protocol.progress.since ?? now)),
   }
 }
 

@@ -136,7 +136,7 @@ export class Admission {
     let hasExpired = false
     for (const neighbour of this.#neighbours.all()) {
       if (isPending(neighbour) && after(neighbour.since, admissionMs) <= turn.now) dismiss(turn, neighbour, 'TOO_SLOW')
-      hasExpired ||= neighbour.membership !== undefined && neighbour.membership.expires <= turn.now
+      hasExpired ||= neighbour.membership !== undefined && neighbour.membership.expires <= this.#self.wall.at(turn.now)
     }
     if (hasExpired) this.recheck(turn)
   }
@@ -154,7 +154,7 @@ export class Admission {
     for (const neighbour of this.#neighbours.all()) {
       if (neighbour.phase === 'closing') continue
       if (isPending(neighbour)) next = earliest(next, after(neighbour.since, admissionMs))
-      next = earliest(next, neighbour.membership?.expires)
+      if (neighbour.membership) next = earliest(next, this.#self.wall.when(neighbour.membership.expires))
     }
     // Whoever was banned may be dialled again.
     for (const { count, until } of this.#strikes.values()) if (count >= strikesMax) next = earliest(next, until)
@@ -209,7 +209,7 @@ export class Admission {
         issuers: issuers.length > 0 ? issuers : pinnedIssuers,
         revocations: set.revocations(),
         peer: neighbour.peer,
-        now: turn.now,
+        now: this.#self.wall.at(turn.now),
       })
       neighbour.membership = proven
       neighbour.inside = proven.site === membership.site

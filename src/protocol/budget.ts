@@ -3,6 +3,7 @@
  * plan. The plan is a function of time: where the admin's schedule is read, and what summer time does to it, is known in `node/budget.ts`.
  */
 import { after, earliest, instant, type Instant } from '#base/time.ts'
+import type { WallClock } from '#base/wall-clock.ts'
 import { budgetBurstBytes, budgetBurstMs, budgetStepBytes, budgetStepMs, lineOverhead } from './params.ts'
 
 /** Bytes a second; 0 lets nothing pass, undefined is no limit. */
@@ -15,7 +16,8 @@ export interface Budget {
   readonly lanUp: Rate
   readonly until: Instant | undefined
 }
-export type BudgetPlan = (now: Instant) => Budget
+/** By the time on the wall. */
+export type BudgetPlan = (wall: Instant) => Budget
 
 export const noBudget: Budget = { wanDown: undefined, wanUp: undefined, lanUp: undefined, until: undefined }
 
@@ -78,19 +80,23 @@ export class Budgets {
   readonly wanUp = new Bucket()
   readonly lanUp = new Bucket()
   readonly #plan: BudgetPlan | undefined
+  readonly #wall: WallClock
   #budget = noBudget
+  /** On the wall, as `until`. */
   #from = instant(Number.MAX_SAFE_INTEGER)
 
-  constructor(plan: BudgetPlan | undefined) {
+  constructor(plan: BudgetPlan | undefined, wall: WallClock) {
     this.#plan = plan
+    this.#wall = wall
   }
 
   /** The limits of now. `sharers`: members of the site that use the line, us included: each takes its part. */
   look(now: Instant, sharers: () => number): void {
     if (!this.#plan) return
-    if (now < this.#from || now >= (this.#budget.until ?? Number.POSITIVE_INFINITY)) {
-      this.#budget = this.#plan(now)
-      this.#from = now
+    const time = this.#wall.at(now)
+    if (time < this.#from || time >= (this.#budget.until ?? Number.POSITIVE_INFINITY)) {
+      this.#budget = this.#plan(time)
+      this.#from = time
     }
     const { wanDown, wanUp, lanUp } = this.#budget
     const parts = wanDown === undefined && wanUp === undefined ? 1 : sharers()
@@ -101,6 +107,7 @@ export class Budgets {
 
   /** When something that waits for room in a bucket is looked at again: when there is some, or the plan changes. */
   wakeFor(now: Instant, bucket: Bucket): Instant | undefined {
-    return earliest(bucket.opensAt(now), this.#budget.until)
+    const { until } = this.#budget
+    return earliest(bucket.opensAt(now), until && this.#wall.when(until))
   }
 }

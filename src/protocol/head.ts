@@ -64,7 +64,7 @@ export class Head {
 
   /** Metadata that was signed or imported here: absorbed and announced. What would be refused is our mistake, and changes nothing. */
   announce(turn: Turn, pack: MetadataPack): void {
-    const absorbed = this.#self.set.absorb(pack, turn.now)
+    const absorbed = this.#self.set.absorb(pack, this.#self.wall.at(turn.now))
     assert(absorbed.type !== 'refused', `our own metadata was refused: ${JSON.stringify(absorbed)}`)
     this.#moved(turn, absorbed, 0)
     const bytes = encodePack(this.#self.set.announcement())
@@ -190,7 +190,7 @@ export class Head {
 
   /** `bytes` is how many the pack came in. */
   #absorb(turn: Turn, pack: MetadataPack, bytes: number): Absorbed {
-    const absorbed = this.#self.set.absorb(pack, turn.now)
+    const absorbed = this.#self.set.absorb(pack, this.#self.wall.at(turn.now))
     this.#moved(turn, absorbed, bytes)
     return absorbed
   }

@@ -7,6 +7,7 @@
  * Nothing but hello, ready and bye is heard before `established` (protocol.md §1).
  */
 import type { Instant } from '#base/time.ts'
+import type { WallClock } from '#base/wall-clock.ts'
 import type { LogFields } from '#base/log.ts'
 import type { Random } from '#base/random.ts'
 import type { Membership } from '#trust/membership.ts'
@@ -27,6 +28,8 @@ export interface Self {
   readonly pinnedIssuers: readonly { readonly public: Uint8Array }[]
   readonly set: TrustedSet
   readonly random: Random
+  /** The time of day, for what has a date. */
+  readonly wall: WallClock
   /** On battery, or by radio alone: others of the site volunteer first (protocol.md §5.5). */
   readonly isUnfit?: boolean
   /** Whether the admin lets this relay trade with those of other sites. */

@@ -59,7 +59,7 @@ export class Protocol {
   constructor({ self, known, now, readiness, budget, isPolite = false }: ProtocolInit) {
     const { neighbours } = this
     this.self = self
-    const budgets = (this.budgets = new Budgets(budget))
+    const budgets = (this.budgets = new Budgets(budget, self.wall))
     this.#admission = new Admission(self, this.neighbours)
     this.#head = new Head(self)
     this.#reconcile = new Reconcile(self, this.neighbours)

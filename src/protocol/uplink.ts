@@ -175,7 +175,8 @@ export class Uplink {
     const state = this.#state
     if (state.type === 'settling' && state.until > turn.now) return
     // What others say of themselves counts for nothing while no news come by them.
-    const looks = this.#newsless.looks(turn.now, this.#self.set.issuedAt)
+    const { issuedAt } = this.#self.set
+    const looks = this.#newsless.looks(turn.now, issuedAt && this.#self.wall.when(issuedAt))
     const others = looks
       ? []
       : this.#neighbours

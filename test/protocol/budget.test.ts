@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { after, instant, type Instant } from '#base/time.ts'
+import { WallClock } from '#base/wall-clock.ts'
 import { Bucket, Budgets, noBudget, type Budget } from '#protocol/budget.ts'
 import { budgetBurstBytes, lineOverhead } from '#protocol/params.ts'
 
@@ -78,7 +79,7 @@ describe('the budgets of a member', () => {
   const plan = (now: Instant): Budget => (now < at(60_000) ? day : { ...noBudget, wanDown: 0 })
 
   it('change at the time that the plan names, and back where the clock is', () => {
-    const budgets = new Budgets(plan)
+    const budgets = new Budgets(plan, new WallClock())
     const rates = [0, 59_999, 60_000, 30_000].map((ms) => {
       budgets.look(at(ms), () => 1)
       return [budgets.wanDown.rate, budgets.wanUp.rate, budgets.lanUp.rate]
@@ -92,13 +93,13 @@ describe('the budgets of a member', () => {
   })
 
   it('are shared with the others of the site who use the line', () => {
-    const budgets = new Budgets(plan)
+    const budgets = new Budgets(plan, new WallClock())
     budgets.look(start, () => 2)
     expect([budgets.wanDown.rate, budgets.wanUp.rate]).toEqual([50_000, 25_000])
   })
 
   it('wake what waits when there is room or the plan changes, whichever is first', () => {
-    const budgets = new Budgets(plan)
+    const budgets = new Budgets(plan, new WallClock())
     budgets.look(start, () => 1)
     budgets.wanDown.take(start, 90_000)
     expect(budgets.wakeFor(start, budgets.wanDown)).toBeLessThan(at(1_000))

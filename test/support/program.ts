@@ -161,6 +161,10 @@ export class RunningDaemon {
     return this.addresses[0] ?? ''
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name)
+  }
+
   /** Asks it to end; the milliseconds that took. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
     const startedAt = performance.now()

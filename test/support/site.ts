@@ -7,6 +7,7 @@ import { utf8 } from '#base/bytes.ts'
 import { sha256, type Digest } from '#base/digest.ts'
 import { Random } from '#base/random.ts'
 import { after, instant, type Instant } from '#base/time.ts'
+import { WallClock } from '#base/wall-clock.ts'
 import { Journal } from '#agent/journal.ts'
 import { Member, type MemberEffect, type MemberInput } from '#member/member.ts'
 import { Fleet } from '#origin/fleet.ts'
@@ -170,6 +171,7 @@ export class Stage {
           pinnedIssuers: issuers,
           set,
           random,
+          wall: new WallClock(),
           isUnfit: options.isUnfit ?? false,
           trade: options.trade ?? false,
         },
