@@ -279,6 +279,8 @@ export class Device {
       case 'save-trust':
       case 'save-addresses':
       case 'save-device':
+      // The pretend engine has one resource, which comes to its end.
+      case 'end-apply':
       case 'log':
         return
     }

@@ -106,6 +106,7 @@ export class Agent {
         this.#prepared(input.name, input.version, input.outcome, now, out)
         break
       case 'applied':
+        this.#held.get(input.name)?.ran()
         if (this.#trials.name === undefined) this.#applied(input.name, input.version, input.outcome, now, out)
         break
       case 'apply-now':
@@ -131,13 +132,13 @@ export class Agent {
       case 'checked':
         this.#watching.handle(input, now, out)
         break
-      case 'clock-moved':
-        for (const held of this.#held.values()) held.moved(input.movedMs, now)
-        this.reporting.moved(input.movedMs)
-        break
       case 'leaving':
         this.#isGone = true
         this.reporting.atOnce(now)
+        break
+      case 'clock-moved':
+        for (const held of this.#held.values()) held.moved(input.movedMs, now)
+        this.reporting.moved(input.movedMs)
         break
       case 'unreported':
         this.reporting.again(now)
@@ -281,22 +282,20 @@ export class Agent {
   ): void {
     const held = this.#finished(name, version, 'applying')
     if (!held) return
-    const failed = outcome.type === 'failed' ? [] : outcome.results.filter((result) => result.outcome === 'failed')
-    const isOk = outcome.type === 'results' && failed.length === 0
-    held.appliedAt = now
-    held.results = outcome.type === 'results' ? outcome.results : held.results
-    held.reason = outcome.type === 'failed' ? outcome.reason : failed.map((result) => result.id).join(', ') || undefined
-    if (outcome.type === 'failed' && outcome.unprepared) held.prepared = false
-    if (outcome.type === 'results') this.#watching.applied({ name, version, appliedAt: now }, outcome.results, now, out)
+    const event = held.applied(outcome, now)
+    if (outcome.type === 'results' && event !== 'window-closed')
+      this.#watching.applied({ name, version, appliedAt: now }, outcome.results, now, out)
     this.#scan.ask(now)
-    if (isOk) held.succeeded()
-    else held.retryLater(now)
-    this.#move(held, isOk ? 'apply-ok' : 'apply-failed', now, out)
+    this.#move(held, event, now, out)
   }
 
   /** Does whatever is due: fetch, prepare, apply, report. */
   #proceed(now: Instant, out: (effect: AgentEffect) => void): void {
     if (this.#isAlone) return this.#watch(now, out)
+    for (const held of this.#held.values()) {
+      if (held.look(now, (at) => this.pauses.of(held.assignment.name, at))) this.#note(held, now, out)
+      if (held.takeEnd()) out({ type: 'end-apply', name: held.assignment.name, version: held.assignment.version })
+    }
     this.#gathering.proceed(now, out)
     if (this.pauses.forget(now)) this.reporting.soon(now)
     for (const held of this.#applicable()) {
@@ -344,12 +343,11 @@ export class Agent {
       return
     }
     if (held.mayApply && !this.pauses.of(name, now)) {
-      held.forced = false
+      held.begin()
       this.#busy = name
       this.#watching.applying(name, now, out)
       this.#move(held, 'apply-started', now, out)
-      const closes = held.window.open ? held.window.closes : undefined
-      this.#trials.begin({ name, version, closes }, now, out)
+      this.#trials.begin({ name, version }, now, out)
     }
   }
 
@@ -373,7 +371,10 @@ export class Agent {
   #move(held: HeldBundle, event: LifecycleEvent, now: Instant, out: (effect: AgentEffect) => void): void {
     if (!held.move(event)) return
     const isLasting = held.state !== 'pending' && held.state !== 'fetching' && held.state !== 'preparing'
-    if (!isLasting) return
+    if (isLasting) this.#note(held, now, out)
+  }
+
+  #note(held: HeldBundle, now: Instant, out: (effect: AgentEffect) => void): void {
     const entry = held.entry(now)
     this.#journal.note(entry)
     out({ type: 'journal', entry })

@@ -12,9 +12,10 @@ export type AgentEffect =
   | { readonly type: 'read-manifest'; readonly content: Digest }
   /** → `prepared` */
   | { readonly type: 'prepare'; readonly name: string; readonly version: number; readonly manifest: ContentRef }
+  /** The window of what is applied, or about to be, closed: the resource that runs is finished, the others wait. → `applied` */
+  | { readonly type: 'end-apply'; readonly name: string; readonly version: number }
   /** → `inventory` */
   | { readonly type: 'take-inventory' }
-  /** `apply` → `applied`; what runs when the window closes finishes its resource. */
   | ProbationEffect
   | ReportingEffect
   | WatchingEffect

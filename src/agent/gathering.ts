@@ -24,10 +24,9 @@ export class Gathering {
     this.#move = move
   }
 
-  /** Wants what it is time for. */
+  /** Wants what it is time for, by windows that were just looked at. */
   proceed(now: Instant, out: Out): void {
     for (const held of this.#held.values()) {
-      held.look(now)
       if (held.takeReread(now)) out({ type: 'read-manifest', content: held.assignment.manifest.digest })
       if (held.content !== 'ahead' || !held.isTimeToFetch(now)) continue
       held.content = 'manifest'

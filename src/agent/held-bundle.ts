@@ -4,13 +4,17 @@
  */
 import type { Digest } from '#base/digest.ts'
 import { after, earliest, instant, type Instant } from '#base/time.ts'
-import type { BundleReport, BundleState, ResourceResult } from '#facts/report.ts'
+import { windowClosed } from '#facts/report.ts'
+import type { BundleReport, BundleState, MissedWindows, ResourceResult } from '#facts/report.ts'
+import type { Pause } from '#facts/pause.ts'
 import type { WindowState } from '#policy/model.ts'
 import { windowState } from '#policy/window.ts'
 import type { Assignment } from './assignment.ts'
+import type { ApplyOutcome } from './outcome.ts'
 import type { BundleEntry } from './journal.ts'
 import { followingState, type LifecycleEvent } from './lifecycle.ts'
 import type { Mending } from './watching.ts'
+import { closedSince, reasonFor, withMissed } from './missed.ts'
 
 /** A bundle as status shows it. */
 export interface BundleStatus {
@@ -20,6 +24,7 @@ export interface BundleStatus {
   /** It was prepared, whatever became of its apply. */
   readonly prepared: boolean
   readonly reason: string | undefined
+  readonly missed: MissedWindows | undefined
   readonly windowOpens: Instant | undefined
   readonly windowCloses: Instant | undefined
   readonly urgent?: boolean
@@ -37,6 +42,12 @@ const wentBackMs = 3_600_000
 const wentBackMsMax = 86_400_000
 
 const unread = 'its manifest could not be read'
+
+/** What may have kept it from being applied in a window. */
+interface Hindrances {
+  readonly absent: string | undefined
+  readonly pauseAt: (time: Instant) => Pause | undefined
+}
 
 export class HeldBundle {
   readonly assignment: Assignment
@@ -65,7 +76,13 @@ export class HeldBundle {
   window: WindowState = { open: false }
   /** When the window has to be looked at again. */
   windowUntil: Instant | undefined
+  /** Windows that passed since this version is known. */
+  missed: MissedWindows | undefined
+  /** It is being applied inside its window, and no longer than that. */
+  isBounded = false
   #tries = 0
+  #hasLooked = false
+  #closedAt: Instant | undefined
 
   /** `before` is what the journal says of this very version. */
   constructor(assignment: Assignment, purpose: 'apply' | 'hold', before: BundleEntry | undefined, now: Instant) {
@@ -78,18 +95,89 @@ export class HeldBundle {
     this.appliedAt = before?.appliedAt
     this.results = before?.results ?? []
     this.rolledBack = before?.rolledBack ?? false
+    this.missed = before?.missed
+    // What the windows were when it was last written of: those that closed since were slept through.
+    if (before && before.state !== 'withdrawn') this.window = windowState(assignment.windows, instant(before.at))
     this.windowUntil = now
     if (before && this.rolledBack)
       this.retryAt = earliest(after(now, wentBackMs), after(instant(before.at), wentBackMs))
     else if (this.state === 'failed' || this.state === 'blocked') this.retryAt = now
   }
 
-  /** Looks at the window again once what was known of it is over. */
-  look(now: Instant): void {
-    if (this.windowUntil !== undefined && this.windowUntil > now) return
+  /** Looks at the window again once what was known of it is over; true where one closed that it was not applied in. */
+  look(now: Instant, pauseAt: Hindrances['pauseAt'] = () => undefined): boolean {
+    if (this.windowUntil !== undefined && this.windowUntil > now) return false
+    const before = this.window
     this.window = windowState(this.assignment.windows, now)
     const { open, opens, closes } = this.window
     this.windowUntil = open ? closes : opens
+    const hasLooked = this.#hasLooked
+    this.#hasLooked = true
+    if (this.purpose === 'hold' || before.closes === undefined || before.closes > now) return false
+    this.#closedAt = before.closes
+    const sleeping = before.open ? undefined : 'this machine slept, or its clock was set forward'
+    return this.#missed(before, now, { absent: hasLooked ? sleeping : 'this machine was off', pauseAt })
+  }
+
+  /** Notes the windows that closed since one was as `before`, unless it is applied or is being so. */
+  #missed(before: WindowState, now: Instant, { absent, pauseAt }: Hindrances): boolean {
+    const own = reasonFor(this.state, this.reason)
+    const over = own === undefined ? undefined : closedSince(this.assignment.windows, before, now)
+    if (own === undefined || !over) return false
+    const pause = this.prepared ? pauseAt(instant(over.closed - 1)) : undefined
+    const reason = absent ?? (pause ? `paused: ${pause.reason}` : own)
+    this.missed = withMissed(this.missed, over.count, { closed: over.closed, reason })
+    return true
+  }
+
+  /** What came of its apply is noted; the event that it is. */
+  applied(outcome: ApplyOutcome, now: Instant): 'apply-ok' | 'apply-failed' | 'window-closed' {
+    this.appliedAt = now
+    if (outcome.type === 'failed') {
+      this.reason = outcome.reason
+      if (outcome.unprepared) this.prepared = false
+      this.retryLater(now)
+      return 'apply-failed'
+    }
+    this.results = outcome.results
+    const failed = outcome.results.filter((result) => result.outcome === 'failed')
+    this.reason = failed.map((result) => result.id).join(', ') || undefined
+    if (failed.length > 0) {
+      this.retryLater(now)
+      return 'apply-failed'
+    }
+    if (!outcome.results.some(({ reason }) => reason === windowClosed)) {
+      this.#succeeded()
+      return 'apply-ok'
+    }
+    this.#cutShort(now)
+    return 'window-closed'
+  }
+
+  /** Its window closed while it was applied; what was not begun waits for the next one. */
+  #cutShort(now: Instant): void {
+    const left = this.results.filter(({ reason }) => reason === windowClosed).length
+    this.reason = `its window closed before ${left} of ${this.results.length} resources`
+    this.missed = withMissed(this.missed, 1, { closed: this.#closedAt ?? now, reason: this.reason })
+  }
+
+  /** It is applied from now on: until its window closes, where it waited for that. */
+  begin(): void {
+    const needsWindow = !this.forced && !this.anyTime && !(this.state === 'applied' && this.mending === 'any-time')
+    this.isBounded = needsWindow && this.window.open
+    this.forced = false
+  }
+
+  /** The engine came to its end, whatever is thought of that: the end of the window has nothing to end any more. */
+  ran(): void {
+    this.isBounded = false
+  }
+
+  /** Whether what is being applied has to end, because its window is over; true once. */
+  takeEnd(): boolean {
+    if (this.state !== 'applying' || !this.isBounded || this.window.open) return false
+    this.isBounded = false
+    return true
   }
 
   /** The clock was set: pauses last as long as they would have, windows go by the new time. */
@@ -189,10 +277,11 @@ export class HeldBundle {
     this.#tries++
   }
 
-  succeeded(): void {
+  #succeeded(): void {
     this.rolledBack = false
     this.#tries = 0
     this.retryAt = undefined
+    this.missed = undefined
   }
 
   /** Follows an event; true where the state changed. */
@@ -204,15 +293,15 @@ export class HeldBundle {
 
   status(): BundleStatus {
     const { name, version, urgent } = this.assignment
-    const { state, prepared, window } = this
+    const { state, prepared, missed, window } = this
     const reason = this.reason ?? this.#waiting
     const { opens: windowOpens, closes: windowCloses } = window
-    return { name, version, state, prepared, reason, windowOpens, windowCloses, ...(urgent && { urgent }) }
+    return { name, version, state, prepared, reason, missed, windowOpens, windowCloses, ...(urgent && { urgent }) }
   }
 
   report(): BundleReport {
     const { name, version, urgent } = this.assignment
-    const { state, results, engine, appliedAt } = this
+    const { state, results, engine, appliedAt, missed } = this
     const reason = this.reason ?? this.#waiting
     return {
       name,
@@ -223,6 +312,7 @@ export class HeldBundle {
       ...(engine !== undefined && { engine }),
       ...(appliedAt !== undefined && { appliedAt }),
       ...(urgent && { urgent }),
+      ...(missed && { missed }),
     }
   }
 

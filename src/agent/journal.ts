@@ -6,7 +6,7 @@
 import type { Finding, Repair } from '#facts/finding.ts'
 import type { MonitorReport } from '#facts/monitor.ts'
 import type { Pause } from '#facts/pause.ts'
-import type { BundleState, ResourceResult } from '#facts/report.ts'
+import type { BundleState, MissedWindows, ResourceResult } from '#facts/report.ts'
 import { isDigest, type Digest } from '#base/digest.ts'
 import { isFields, own, type Fields } from '#base/guard.ts'
 import { Told, type ToldEntry } from './told.ts'
@@ -27,6 +27,7 @@ export interface BundleEntry {
   readonly results: readonly ResourceResult[]
   /** What it changed went back. */
   readonly rolledBack?: boolean
+  readonly missed?: MissedWindows
 }
 
 /** An apply that is on probation. The end of its bundle's apply, or `ended` where that bundle is not wanted any more, ends it. */

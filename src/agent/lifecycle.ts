@@ -2,6 +2,7 @@
  * The states of a bundle on a device, and what moves it. The words are those of facts/report.ts, the same for people and
  * programs. An event that a state does not know leaves it as it is: it came late, and says nothing new.
  *
+ *                                         ┌─────── (its window closed)
  *   pending ─▶ fetching ─▶ preparing ─▶ prepared ─▶ applying ─▶ applied
  *                              │ │                      │           │
  *                              │ └─▶ blocked (no engine)└─▶ failed  └─▶ applying (again)
@@ -20,6 +21,8 @@ export type LifecycleEvent =
   | 'apply-started'
   | 'apply-ok'
   | 'apply-failed'
+  /** Its window closed before its last resource: it goes on in the next one. */
+  | 'window-closed'
   | 'retry'
   /** The process ended in the middle; what was done is done again, which a declarative policy allows. */
   | 'interrupted'
@@ -34,7 +37,7 @@ const table: Readonly<Record<BundleState, Partial<Record<LifecycleEvent, BundleS
     interrupted: 'pending',
   },
   prepared: { 'apply-started': 'applying', retry: 'preparing' },
-  applying: { 'apply-ok': 'applied', 'apply-failed': 'failed', interrupted: 'prepared' },
+  applying: { 'apply-ok': 'applied', 'apply-failed': 'failed', 'window-closed': 'prepared', interrupted: 'prepared' },
   applied: { 'apply-started': 'applying' },
   failed: { 'apply-started': 'applying', retry: 'preparing' },
   blocked: { retry: 'preparing' },

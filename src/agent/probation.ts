@@ -66,7 +66,7 @@ export type ProbationEffect =
   /** → `reach`. `anew`: only what is reached from now on counts */
   | { readonly type: 'reach'; readonly anew: boolean }
   /** → `applied` */
-  | { readonly type: 'apply'; readonly name: string; readonly version: number; readonly closes?: Instant }
+  | { readonly type: 'apply'; readonly name: string; readonly version: number }
   | { readonly type: 'journal'; readonly entry: TrialEntry }
 
 export type Verdict =
@@ -123,7 +123,6 @@ type State =
 export interface Trial {
   readonly name: string
   readonly version: number
-  readonly closes?: Instant | undefined
 }
 
 export class Probation {
@@ -197,7 +196,7 @@ export class Probation {
   }
 
   #before(state: State & { type: 'before' }, input: ProbationInput, now: Instant, out: Out): undefined {
-    const { name, version, closes } = this.#trial
+    const { name, version } = this.#trial
     if (state.until === undefined) {
       state.until = after(now, beforeMs)
       out({ type: 'keep', name, version })
@@ -217,7 +216,7 @@ export class Probation {
     this.#connected = state.reach
     this.#state = { type: 'applying' }
     this.#note('begun', out)
-    out({ type: 'apply', name, version, ...(closes !== undefined && { closes }) })
+    out({ type: 'apply', name, version })
   }
 
   #applying(input: Applied, out: Out): Verdict | undefined {

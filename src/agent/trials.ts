@@ -34,12 +34,12 @@ export class Trials {
   }
 
   /** Asks for an apply, on probation where that is on. */
-  begin({ name, version, closes }: Trial, now: Instant, out: (effect: ProbationEffect) => void): void {
+  begin({ name, version }: Trial, now: Instant, out: (effect: ProbationEffect) => void): void {
     if (this.#graceMs === undefined) {
-      out({ type: 'apply', name, version, ...(closes !== undefined && { closes }) })
+      out({ type: 'apply', name, version })
       return
     }
-    this.#trial = new Probation({ name, version, closes }, this.#graceMs)
+    this.#trial = new Probation({ name, version }, this.#graceMs)
     this.handle({ type: 'wake' }, now, out)
   }
 

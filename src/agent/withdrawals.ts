@@ -61,6 +61,7 @@ export class Withdrawals {
       state: 'withdrawn',
       prepared: false,
       reason: undefined,
+      missed: undefined,
       windowOpens: undefined,
       windowCloses: undefined,
       withdrawnAt: instant(at),

@@ -108,3 +108,7 @@ export function agoText(time: number, now: number): string {
           : [seconds / 86_400, 'd']
   return time <= now ? `${Math.round(amount)} ${unit} ago` : `in ${Math.round(amount)} ${unit}`
 }
+
+/** Windows that passed without an apply, in words. */
+export const missedText = (count: number, closed: number, reason: string): string =>
+  `missed ${count === 1 ? 'a window' : `${count} windows`}, the last until ${new Date(closed).toISOString().slice(0, 16)}Z: ${reason}`

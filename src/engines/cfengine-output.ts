@@ -5,6 +5,7 @@
  * | line                                 | is                                                            |
  * | `R: GRAPEVINE N begin`               | from here on the lines are those of resource N                |
  * | `R: GRAPEVINE N kept` …              | `kept`, `repaired`, `failed`; a resource may have several      |
+ * | `R: GRAPEVINE N closed`              | it was not begun: the window closed                            |
  * | `R: GRAPEVINE N because TEXT`        | why, in our own words                                          |
  * | `[notice: ]Q: "...PROMISER": TEXT`   | a program's output; its last line may be `failed: …` and so on |
  * | ` error: …`, ` warning: …`, ` info: …` | cf-agent's own words                                           |
@@ -16,6 +17,8 @@ export interface ResourceRun {
   /** Undefined where cf-agent told none. */
   readonly outcome: Exclude<ResourceOutcome, 'skipped'> | undefined
   readonly because: string | undefined
+  /** It was not begun: the window closed. */
+  readonly isClosed: boolean
   /** Lines of its program. */
   readonly printed: readonly string[]
   readonly errors: readonly string[]
@@ -63,6 +66,10 @@ class Section implements ResourceRun {
   readonly errors: string[] = []
   readonly warnings: string[] = []
   readonly #words = new Set<string>()
+
+  get isClosed(): boolean {
+    return this.#words.has('closed')
+  }
 
   get outcome(): ResourceRun['outcome'] {
     // cf-agent goes on without the pattern, and calls what it did then repaired.

@@ -12,7 +12,7 @@ import { mkdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Negative, Unavailable } from '#base/errors.ts'
 import type { Finding } from '#facts/finding.ts'
-import type { ResourceResult } from '#facts/report.ts'
+import { windowClosed, type ResourceResult } from '#facts/report.ts'
 import type { ListedResource, ResourceList } from '#policy/compile/resource-list.ts'
 import { errorsIn, failureOf, readRun, type ResourceRun } from './cfengine-output.ts'
 import { programFolders, runCommand, type CommandResult } from './command.ts'
@@ -204,6 +204,7 @@ class WorkFolder {
 }
 
 function resultOf(told: ResourceRun | undefined): Pick<ResourceResult, 'outcome' | 'reason'> {
+  if (told?.isClosed) return { outcome: 'skipped', reason: windowClosed }
   if (!told?.outcome) return { outcome: 'failed', reason: told ? `no result: ${failureOf(told)}` : 'not compiled' }
   if (told.outcome === 'failed') return { outcome: 'failed', reason: failureOf(told) }
   const skipped = told.outcome === 'kept' ? lastWord(told.printed, 'skipped') : undefined

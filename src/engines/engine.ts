@@ -18,8 +18,13 @@ export interface EngineRun {
   readonly resources: readonly { readonly id: string; readonly kind: string }[]
   /** The whole process tree is killed after this long. */
   readonly timeoutMs: number
-  /** Ends the run early (SIGTERM of the daemon, window closed); what runs is killed with its descendants. */
+  /** Ends the run early (SIGTERM of the daemon); what runs is killed with its descendants. */
   readonly signal?: AbortSignal
+  /**
+   * The window closed: the resource that runs is finished, and those after it are `skipped` with the reason `windowClosed`. A
+   * raw policy is one resource. Engines in a work folder find the file `closed` (closing.ts) in it from then on.
+   */
+  readonly closing?: AbortSignal
 }
 
 export interface Engine {

@@ -6,7 +6,7 @@ import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf, messageOf, Negative, Unavailable } from '#base/errors.ts'
 import type { Finding } from '#facts/finding.ts'
-import type { ResourceResult } from '#facts/report.ts'
+import { windowClosed, type ResourceResult } from '#facts/report.ts'
 import { pretendFile } from '#policy/compile/pretend.ts'
 import { resourceListFile, type ResourceList } from '#policy/compile/resource-list.ts'
 import type { LineResource, RenderedResource } from '#policy/model.ts'
@@ -45,6 +45,10 @@ export class PretendEngine implements Engine {
     const results: ResourceResult[] = []
     for (const { id, kind } of run.resources) {
       if (run.signal?.aborted) throw stopped(run)
+      if (run.closing?.aborted) {
+        results.push({ id, kind, outcome: 'skipped', reason: windowClosed })
+        continue
+      }
       const resource = resources.find((candidate) => candidate.id === id)
       results.push({ id, kind, ...(resource ? await this.#outcome(resource, true) : notCompiled) })
     }

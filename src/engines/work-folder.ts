@@ -4,6 +4,7 @@
  */
 import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { heedClosing } from './closing.ts'
 import { endOrphans } from './orphans.ts'
 import type { EngineName, EngineRun } from './engine.ts'
 
@@ -17,7 +18,7 @@ export interface Worker {
 
 export async function inWorkFolder<T>(
   { name, leader, mark }: Worker,
-  { bundle }: EngineRun,
+  { bundle, closing }: EngineRun,
   act: (path: string) => Promise<T>,
 ): Promise<T> {
   const beside = dirname(bundle)
@@ -30,9 +31,11 @@ export async function inWorkFolder<T>(
     await rm(join(beside, stale), { recursive: true, force: true })
   }
   const path = await mkdtemp(join(beside, own))
+  const heed = heedClosing(path, closing)
   try {
     return await act(path)
   } finally {
+    heed.end()
     await rm(path, { recursive: true, force: true })
   }
 }

@@ -49,6 +49,18 @@ export const bundleStates: readonly BundleState[] = [
   'withdrawn',
 ]
 
+/** What a resource is told to be that was not begun because the window of its bundle closed. */
+export const windowClosed = 'the window closed'
+
+/** Windows of a bundle that passed without it being applied to its end. */
+export interface MissedWindows {
+  readonly count: number
+  /** Milliseconds since 1970 at which the last of them closed. */
+  readonly closed: number
+  /** Why the last of them was missed. */
+  readonly reason: string
+}
+
 export interface BundleReport {
   readonly name: string
   readonly version: number
@@ -64,6 +76,8 @@ export interface BundleReport {
   /** Since when it is withdrawn, in the same way. */
   readonly withdrawnAt?: number
   readonly results: readonly ResourceResult[]
+  /** Since this version is known, and until it is applied. */
+  readonly missed?: MissedWindows
 }
 
 export interface Report {
@@ -118,6 +132,7 @@ const idLengthMax = 200
 const reasonLengthMax = 500
 const shortListMax = 100
 const nameLengthMax = 64
+const missedReasonMax = 200
 /** The last millisecond that a date can stand for (ECMA-262 §21.4.1.1). */
 const dateMax = 8_640_000_000_000_000
 
@@ -162,6 +177,7 @@ const thinnings: readonly ((report: Report) => Report)[] = [
 function limited(report: Report): Report {
   const bundles = report.bundles.slice(0, bundlesMax).map((bundle) => ({
     ...bundle,
+    ...(bundle.missed && { missed: cutReason(bundle.missed, missedReasonMax) }),
     results: bundle.results.slice(0, resultsMax).map((result) => ({ ...result, id: cut(result.id, idLengthMax) })),
   }))
   return {
@@ -224,7 +240,10 @@ function withShortDrift(report: Report): Report {
 }
 
 function bare(report: Report): Report {
-  const bundles = report.bundles.map((bundle) => ({ ...cutReason(bundle, 0), results: [] }))
+  const bundles = report.bundles.map((bundle) => {
+    const { missed: _, ...rest } = cutReason(bundle, 0)
+    return { ...rest, results: [] }
+  })
   const pauses = report.pauses?.map((pause) => ({ ...pause, reason: cut(pause.reason, 40) }))
   const { repaired: _, monitors: __, ...rest } = withoutFacts(report)
   return { ...rest, bundles, drift: [], ...(pauses && { pauses }) }
@@ -317,6 +336,7 @@ function bundleAt(value: unknown, path: string): BundleReport {
   const engine = own(fields, 'engine')
   const appliedAt = own(fields, 'appliedAt')
   const withdrawnAt = own(fields, 'withdrawnAt')
+  const missed = own(fields, 'missed')
   return {
     name: textAt(own(fields, 'name'), `${path}.name`, nameLengthMax),
     version: wholeAt(own(fields, 'version'), `${path}.version`, 0),
@@ -329,6 +349,7 @@ function bundleAt(value: unknown, path: string): BundleReport {
     results: listAt(own(fields, 'results'), `${path}.results`, resultsMax).map((item, i) =>
       resultAt(item, `${path}.results[${i}]`),
     ),
+    ...(missed === undefined ? {} : { missed: missedAt(missed, `${path}.missed`) }),
   }
 }
 
@@ -339,6 +360,15 @@ function resultAt(value: unknown, path: string): ResourceResult {
     kind: textAt(own(fields, 'kind'), `${path}.kind`, nameLengthMax),
     outcome: oneOfAt(own(fields, 'outcome'), `${path}.outcome`, resourceOutcomes),
     ...reasonAt(own(fields, 'reason'), path),
+  }
+}
+
+function missedAt(value: unknown, path: string): MissedWindows {
+  const fields = fieldsAt(value, path)
+  return {
+    count: wholeAt(own(fields, 'count'), `${path}.count`, 1),
+    closed: wholeAt(own(fields, 'closed'), `${path}.closed`, 0),
+    reason: textAt(own(fields, 'reason'), `${path}.reason`, missedReasonMax),
   }
 }
 

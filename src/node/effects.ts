@@ -182,6 +182,8 @@ export class Effects {
       case 'restore':
       case 'forget':
         return this.#start(this.#jobs.carryOut(effect))
+      case 'end-apply':
+        return this.#jobs.endApply()
       case 'log':
         return this.#init.log[effect.level](effect.event, effect.fields)
       default:

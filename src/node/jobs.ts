@@ -11,11 +11,12 @@ import type { ApplyOutcome } from '#agent/outcome.ts'
 import type { AwayAnswer, AwayEffect } from '#agent/probation.ts'
 import type { MonitorResult } from '#facts/monitor.ts'
 import type { MemberEffect, MemberInput } from '#member/member.ts'
+import type { ApplySignals } from './workshop.ts'
 
 /** Prepares and applies bundles, and looks at what was applied. */
 export interface Works {
   prepare(name: string, version: number, manifest: Digest, signal: AbortSignal): Promise<PrepareOutcome>
-  apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome>
+  apply(name: string, version: number, signals: ApplySignals): Promise<ApplyOutcome>
   observe(name: string, version: number, signal: AbortSignal): Promise<ObserveOutcome>
   check(name: string, version: number, monitor: string, signal: AbortSignal): Promise<MonitorResult>
 }
@@ -39,6 +40,8 @@ export interface JobsInit {
 export class Jobs {
   readonly #init: JobsInit
   readonly #ending = new AbortController()
+  /** Of what is applied now, or next: its window may close before it begins. */
+  #closing = new AbortController()
 
   constructor(init: JobsInit) {
     this.#init = init
@@ -47,6 +50,11 @@ export class Jobs {
   /** Ends what runs. */
   end(): void {
     this.#ending.abort()
+  }
+
+  /** The window of what is applied, or about to be, closed: it finishes its resource, and begins none. */
+  endApply(): void {
+    this.#closing.abort()
   }
 
   async carryOut(effect: JobEffect): Promise<void> {
@@ -94,6 +102,10 @@ export class Jobs {
       if (!codeOf(error)) throw error
       return { type: 'failed', reason: `nothing was changed: ${messageOf(error)}` }
     }
-    return this.#init.works.apply(name, version, signal)
+    try {
+      return await this.#init.works.apply(name, version, { signal, closing: this.#closing.signal })
+    } finally {
+      this.#closing = new AbortController()
+    }
   }
 }

@@ -1,5 +1,5 @@
 /** The state of a member as documents for the CLI, for scripts and for monitoring (docs/operate.md): built from the machine, never kept. */
-import { toTimestamp, type Instant } from '#base/time.ts'
+import { instant, toTimestamp, type Instant } from '#base/time.ts'
 import type { BundleReport, BundleState } from '#facts/report.ts'
 import type { Member } from '#member/member.ts'
 import { documentOf, pausesOf, type PauseDocument } from './pause.ts'
@@ -49,6 +49,8 @@ export interface StatusDocument {
     /** Since when it is not meant for this member any more; null while it is. */
     readonly withdrawnAt: string | null
     readonly urgent: boolean
+    /** Windows that passed without it being applied; null: none since this version is known. */
+    readonly missed: { readonly count: number; readonly closed: string; readonly reason: string } | null
   }[]
   /** What differs from the applied bundles, as the last looks found it. */
   readonly drift: readonly FindingDocument[]
@@ -164,6 +166,7 @@ export function statusDocument({
       windowCloses: timestamp(bundle.windowCloses),
       withdrawnAt: timestamp(bundle.withdrawnAt),
       urgent: bundle.urgent ?? false,
+      missed: bundle.missed ? { ...bundle.missed, closed: toTimestamp(instant(bundle.missed.closed)) } : null,
     })),
     drift: (watched?.drift ?? []).map(findingDocument),
     repaired: (watched?.repaired ?? []).map(repairDocument),

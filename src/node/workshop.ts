@@ -26,6 +26,8 @@ import type { Policy } from '#policy/model.ts'
 import { policyFiles } from './check.ts'
 import { outlineFile, outlineOf, readOutline, type Outline } from './outline.ts'
 
+export type ApplySignals = Required<Pick<EngineRun, 'signal' | 'closing'>>
+
 export interface WorkshopInit {
   readonly home: Home
   readonly store: FileStore
@@ -56,8 +58,9 @@ export class Workshop {
     return this.#working(name, () => this.#prepare(name, version, manifest, signal))
   }
 
-  apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
-    return this.#working(name, () => this.#apply(name, version, signal))
+  /** `signal` kills what runs, `closing` lets it finish its resource. */
+  apply(name: string, version: number, signals: ApplySignals): Promise<ApplyOutcome> {
+    return this.#working(name, () => this.#apply(name, version, signals))
   }
 
   /** Looks for drift, changing nothing. Never throws for what can be wrong with a bundle or this machine: that is the outcome. */
@@ -124,21 +127,21 @@ export class Workshop {
     }
   }
 
-  async #apply(name: string, version: number, signal: AbortSignal): Promise<ApplyOutcome> {
+  async #apply(name: string, version: number, signals: ApplySignals): Promise<ApplyOutcome> {
     const folder = this.#init.home.bundle(name, version)
     let policy: Policy
     let engine: Engine | undefined
     try {
       policy = await readPolicy(folder)
       engine = await chooseEngine(policy.engine, this.#init.engines)
-      if (engine && !(await isCompiled(folder, engine))) await this.#compile(policy, folder, engine, signal)
+      if (engine && !(await isCompiled(folder, engine))) await this.#compile(policy, folder, engine, signals.signal)
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error), unprepared: true }
     }
     if (!engine)
       return { type: 'failed', reason: `no engine: ${policy.engine} is no longer installed`, unprepared: true }
     try {
-      return { type: 'results', results: await engine.apply({ ...this.#run(policy, folder, engine), signal }) }
+      return { type: 'results', results: await engine.apply({ ...this.#run(policy, folder, engine), ...signals }) }
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error) }
     }

@@ -54,6 +54,30 @@ describe('an apply on probation', () => {
     expect(ends).toHaveLength(1)
   })
 
+  it('ends with its window before the engine has come to its end, and is watched beyond it', () => {
+    const soon = bundle('web', 1, stage.windowIn(minute - hour))
+    const started = (): void => {
+      publish(soon)
+      deliver(soon)
+      prepared('web')
+    }
+    const end = [{ type: 'end-apply', name: 'web', version: 1 }]
+    started()
+    expect(of('end-apply', pass(minute))).toEqual(end)
+    known(true)
+    expect(of('apply')).toHaveLength(1)
+    expect(of('end-apply', pass(hour))).toEqual([])
+    stage.begin()
+    stage.restart({}, Journal.replay([]), { graceMs: 2 * minute })
+    feed({ type: 'facts', facts: {} })
+    started()
+    known(true)
+    applied('web')
+    expect(of('end-apply', pass(minute))).toEqual([])
+    feed({ type: 'reach', ok: true })
+    expect(state('web')).toBe('applied')
+  })
+
   it('keeps other bundles waiting until then', () => {
     begin()
     const other = bundle('other')

@@ -8,7 +8,6 @@ import type { Report } from '#facts/report.ts'
 import {
   begin,
   setNow,
-  start,
   now,
   agent,
   effects,
@@ -127,13 +126,13 @@ describe('a failure', () => {
 })
 
 describe('a window', () => {
-  it('keeps a prepared bundle until it opens, and tells the engine when it closes', () => {
+  it('keeps a prepared bundle until it opens', () => {
     const web = bundle('web', 1, windowIn(2 * hour))
     publish(web)
     deliver(web)
     prepared('web')
     expect(of('apply', pass(2 * hour - 1))).toEqual([])
-    expect(of('apply', pass(1))).toEqual([{ type: 'apply', name: 'web', version: 1, closes: after(start, 3 * hour) }])
+    expect(of('apply', pass(1))).toEqual([{ type: 'apply', name: 'web', version: 1 }])
   })
 
   it('that is over while the engine was busy is not entered late', () => {
@@ -226,7 +225,7 @@ describe('after a restart', () => {
     deliver(web)
     prepared('web')
     after1(web)
-    expect(of('apply')).toEqual([{ type: 'apply', name: 'web', version: 1, closes: after(start, hour) }])
+    expect(of('apply')).toEqual([{ type: 'apply', name: 'web', version: 1 }])
   })
 
   it('what was applied stays so, and is not applied again', () => {

@@ -68,6 +68,18 @@ describe('a bundle that is held', () => {
     expect([bundle.mayApply, bundle.nextWake(true)]).toEqual([false, undefined])
   })
 
+  it.each([
+    ['in-window', true],
+    ['any-time', false],
+  ] as const)('mended %s is ended by its window: %s', (mending, ends) => {
+    const bundle = held({ windows: windowIn(0) }, entry('applied'))
+    bundle.mending = mending
+    bundle.begin()
+    bundle.move('apply-started')
+    bundle.look(after(now, hour))
+    expect([bundle.takeEnd(), bundle.takeEnd()]).toEqual([ends, false])
+  })
+
   it('for neighbours only is never due by itself but to be fetched', () => {
     const bundle = held({ windows: windowIn(day), aheadMs: hour }, undefined, 'hold')
     expect(bundle.isTimeToFetch(now)).toBe(false)
@@ -103,7 +115,7 @@ describe('a bundle that is held', () => {
       bundle.retryLater(now)
       return (bundle.retryAt ?? now) - now
     })
-    bundle.succeeded()
+    expect(bundle.applied({ type: 'results', results: [] }, now)).toBe('apply-ok')
     bundle.retryLater(now)
     expect([...pauses, (bundle.retryAt ?? now) - now]).toEqual([minute, 2 * minute, 4 * minute, minute])
   })

@@ -11,6 +11,7 @@ const events: LifecycleEvent[] = [
   'apply-started',
   'apply-ok',
   'apply-failed',
+  'window-closed',
   'retry',
   'interrupted',
 ]
@@ -28,6 +29,7 @@ const moves: [BundleState, LifecycleEvent, BundleState][] = [
   ['prepared', 'retry', 'preparing'],
   ['applying', 'apply-ok', 'applied'],
   ['applying', 'apply-failed', 'failed'],
+  ['applying', 'window-closed', 'prepared'],
   ['applying', 'interrupted', 'prepared'],
   ['applied', 'apply-started', 'applying'],
   ['failed', 'apply-started', 'applying'],

@@ -7,6 +7,7 @@ import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Engine, EngineRun } from '#engines/engine.ts'
+import { windowClosed } from '#facts/report.ts'
 import { compilerFor } from '#policy/compile/compile.ts'
 import type { Policy, RenderedPolicy, RenderedResource } from '#policy/model.ts'
 
@@ -254,6 +255,29 @@ export function engineContract(
         ].sort(),
       )
       expect(await outcomes(run)).toEqual(run.resources.map(() => 'kept'))
+    })
+  })
+
+  describe('when the window has closed', () => {
+    it('begins nothing more: each resource is skipped with that reason, and nothing is changed', async () => {
+      await writeFile(join(scratch.root, 'line'), 'k=2\n')
+      await writeFile(join(scratch.root, 'gone'), 'x')
+      const run = await scratch.compiled(engine, [
+        { kind: 'file', path: at('/f'), state: 'present', from: { type: 'text', text: 'x' }, mode: '0600' },
+        { kind: 'file', path: at('/g/f'), state: 'present', from: { type: 'text', text: 'x' } },
+        { kind: 'file', path: at('/gone'), state: 'absent' },
+        { kind: 'line', path: at('/line'), line: 'k=1', match: '^k=' },
+        { kind: 'directory', path: at('/d') },
+      ])
+      const before = await scratch.state()
+      const results = await engine.apply({ ...run, closing: AbortSignal.abort() })
+      expect(results.map(({ outcome, reason }) => `${outcome} ${reason}`)).toEqual(
+        run.resources.map(() => `skipped ${windowClosed}`),
+      )
+      expect(await scratch.state()).toEqual(before)
+      expect(await outcomes({ ...run, closing: new AbortController().signal })).toEqual(
+        run.resources.map(() => 'repaired'),
+      )
     })
   })
 

@@ -27,6 +27,20 @@ describe.skipIf(!installed)('CFEngine (needs cf-agent: apt-get install cfengine3
   const leftovers = async (): Promise<string[]> =>
     (await readdir(dirname(scratch.bundle))).filter((name) => name !== '1')
 
+  it('finishes the resource that runs when the window closes, and begins no other', async () => {
+    const run = await scratch.compiled(engine, [
+      { kind: 'command', run: `touch '${at('begun')}'; sleep 1; touch '${at('ended')}'` },
+      { kind: 'command', run: `touch '${at('never')}'` },
+      { kind: 'file', path: at('never-too'), state: 'present', from: { type: 'text', text: 'x' } },
+    ])
+    const closing = new AbortController()
+    const results = engine.apply({ ...run, closing: closing.signal })
+    while (!(await readdir(scratch.root)).includes('begun')) await wait(20)
+    closing.abort()
+    expect((await results).map(({ outcome }) => outcome)).toEqual(['repaired', 'skipped', 'skipped'])
+    expect(await readdir(scratch.root)).toEqual(['begun', 'ended'])
+  })
+
   describe('commands', () => {
     it('run unless their guard holds, and tell why they did not', async () => {
       const run = await scratch.compiled(engine, [

@@ -92,6 +92,22 @@ describe('carrying out effects', () => {
   const full = (): Promise<void> => Promise.reject(new Unavailable('DISK_FULL', { message: 'No room' }))
   const entry = { type: 'report', seq: 1 } as const
 
+  it('an apply whose window closed before it began is told so, and the next one is not', async () => {
+    const closed: boolean[] = []
+    const { effects } = made({
+      apply: (_name, _version, { closing }) => {
+        closed.push(closing.aborted)
+        return Promise.resolve({ type: 'results', results: [] })
+      },
+    })
+    effects.carryOut({ type: 'end-apply', name: 'web', version: 1 })
+    for (const version of [1, 2]) {
+      effects.carryOut({ type: 'apply', name: 'web', version })
+      await effects.settled()
+    }
+    expect(closed).toEqual([true, false])
+  })
+
   it('an apply that cannot be noted beforehand does not happen, and says so', async () => {
     const ran: string[] = []
     const { effects, inputs } = made({

@@ -20,7 +20,7 @@ let home: Home
 let store: FileStore
 const hasAnsible = (await new AnsibleEngine().version()) !== undefined
 const hasPuppet = (await new PuppetEngine().version()) !== undefined
-const never = new AbortController().signal
+const never = { signal: new AbortController().signal, closing: new AbortController().signal }
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'grapevine-workshop-'))
@@ -60,7 +60,10 @@ const good = { 'policy.yaml': policy, 'files/motd.mustache': 'I am {{facts.hostn
 describe('preparing and applying', () => {
   it('makes a read-only folder with the policy, its files and what the engine takes, and applies from it', async () => {
     const work = workshop()
-    expect(await work.prepare('web', 1, await packed(good), never)).toEqual({ type: 'prepared', engine: 'pretend' })
+    expect(await work.prepare('web', 1, await packed(good), never.signal)).toEqual({
+      type: 'prepared',
+      engine: 'pretend',
+    })
     const current = join(home.bundle('web'), 'current')
     expect(await readFile(join(current, 'policy.yaml'), 'utf8')).toBe(policy)
     expect((await stat(join(current, 'files/motd.mustache'))).mode & 0o777).toBe(0o444)
@@ -70,7 +73,9 @@ describe('preparing and applying', () => {
   })
 
   it('an engine that was installed since then finds its policy compiled all the same', async () => {
-    expect(await workshop([]).prepare('web', 1, await packed(good), never)).toMatchObject({ type: 'engine-missing' })
+    expect(await workshop([]).prepare('web', 1, await packed(good), never.signal)).toMatchObject({
+      type: 'engine-missing',
+    })
     expect(await workshop().apply('web', 1, never)).toMatchObject({ results: [{ outcome: 'repaired' }] })
   })
 
@@ -80,7 +85,10 @@ describe('preparing and applying', () => {
       const path = join(folder, 'motd')
       const files = { ...good, 'policy.yaml': policy.replace('/etc/motd', path) }
       const work = workshop([new CfengineEngine(['/nowhere']), new AnsibleEngine()])
-      expect(await work.prepare('web', 1, await packed(files), never)).toEqual({ type: 'prepared', engine: 'ansible' })
+      expect(await work.prepare('web', 1, await packed(files), never.signal)).toEqual({
+        type: 'prepared',
+        engine: 'ansible',
+      })
       expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'repaired' }] })
       expect(await readFile(path, 'utf8')).toBe('I am web-01, web\n')
     },
@@ -89,12 +97,17 @@ describe('preparing and applying', () => {
   it('runs all monitors of a prepared bundle once when asked', async () => {
     const monitors = '[{ name: a, every: 1h, command: "true" }, { name: b, every: 1h, command: "exit 2" }]'
     const work = workshop()
-    await work.prepare('web', 1, await packed({ ...good, 'policy.yaml': `${policy}monitor: ${monitors}\n` }), never)
-    expect(await work.checkMonitors('web', 1, { timeoutMs: 10_000, signal: never })).toEqual([
+    await work.prepare(
+      'web',
+      1,
+      await packed({ ...good, 'policy.yaml': `${policy}monitor: ${monitors}\n` }),
+      never.signal,
+    )
+    expect(await work.checkMonitors('web', 1, { timeoutMs: 10_000, signal: never.signal })).toEqual([
       { name: 'a', outcome: 'pass', said: '' },
       { name: 'b', outcome: 'fail', said: 'exit code 2' },
     ])
-    await expect(work.checkMonitors('web', 2, { timeoutMs: 10_000, signal: never })).rejects.toMatchObject({
+    await expect(work.checkMonitors('web', 2, { timeoutMs: 10_000, signal: never.signal })).rejects.toMatchObject({
       code: 'BUNDLE_UNPREPARED',
     })
   })
@@ -107,18 +120,21 @@ describe('preparing and applying', () => {
       monitors: [{ name: 'a', everyMs: 3_600_000, fails: 3, passes: 2, react: 'apply' }],
     }
     const digest = await packed({ ...good, 'policy.yaml': text })
-    expect(await work.prepare('web', 1, digest, never)).toEqual({ type: 'prepared', engine: 'pretend', watch })
+    expect(await work.prepare('web', 1, digest, never.signal)).toEqual({ type: 'prepared', engine: 'pretend', watch })
     await rm(join(home.bundle('web', 1), 'policy.yaml'), { force: true })
     const missing = { bundle: 'web', resource: '0:file:/etc/motd', path: '/etc/motd', seen: 'missing', since: 7 }
-    expect(await work.observe('web', 1, never)).toMatchObject({ type: 'findings', findings: [missing] })
-    expect(await work.check('web', 1, 'a', never)).toEqual({ name: 'a', outcome: 'fail', said: 'exit code 2' })
-    expect(await work.check('web', 1, 'b', never)).toMatchObject({ outcome: 'unknown' })
-    expect(await work.check('web', 2, 'a', never)).toMatchObject({ outcome: 'unknown', said: 'BUNDLE_UNPREPARED' })
+    expect(await work.observe('web', 1, never.signal)).toMatchObject({ type: 'findings', findings: [missing] })
+    expect(await work.check('web', 1, 'a', never.signal)).toEqual({ name: 'a', outcome: 'fail', said: 'exit code 2' })
+    expect(await work.check('web', 1, 'b', never.signal)).toMatchObject({ outcome: 'unknown' })
+    expect(await work.check('web', 2, 'a', never.signal)).toMatchObject({
+      outcome: 'unknown',
+      said: 'BUNDLE_UNPREPARED',
+    })
   })
 
   it('a look where the engine is gone says what to install', async () => {
-    await workshop().prepare('web', 1, await packed(good), never)
-    expect(await workshop([]).observe('web', 1, never)).toMatchObject({
+    await workshop().prepare('web', 1, await packed(good), never.signal)
+    expect(await workshop([]).observe('web', 1, never.signal)).toMatchObject({
       type: 'failed',
       code: 'ENGINE_MISSING',
       next: expect.stringContaining('apt-get install cfengine3') as string,
@@ -131,21 +147,24 @@ describe('preparing and applying', () => {
       const path = join(folder, 'motd')
       const files = { ...good, 'policy.yaml': policy.replace('/etc/motd', path) }
       const work = workshop([new CfengineEngine(['/nowhere']), new AnsibleEngine(['/nowhere']), new PuppetEngine()])
-      expect(await work.prepare('web', 1, await packed(files), never)).toEqual({ type: 'prepared', engine: 'puppet' })
+      expect(await work.prepare('web', 1, await packed(files), never.signal)).toEqual({
+        type: 'prepared',
+        engine: 'puppet',
+      })
       expect(await work.apply('web', 1, never)).toMatchObject({ type: 'results', results: [{ outcome: 'repaired' }] })
       expect(await readFile(path, 'utf8')).toBe('I am web-01, web\n')
     },
   )
 
   it('without an engine the folder is prepared, and the apply is blocked', async () => {
-    const outcome = await workshop([]).prepare('web', 1, await packed(good), never)
+    const outcome = await workshop([]).prepare('web', 1, await packed(good), never.signal)
     expect(outcome).toEqual({ type: 'engine-missing', reason: 'no engine: auto is not installed here' })
     expect(await readFile(join(home.bundle('web', 1), 'policy.yaml'), 'utf8')).toBe(policy)
   })
 
   it('what is missing on this device is told as the reason', async () => {
     const digest = await packed({ ...good, 'files/motd.mustache': '{{facts.local.rack}}' })
-    expect(await workshop().prepare('web', 1, digest, never)).toMatchObject({
+    expect(await workshop().prepare('web', 1, digest, never.signal)).toMatchObject({
       type: 'failed',
       reason: expect.stringContaining('POLICY_FACT_MISSING') as string,
     })
@@ -153,7 +172,7 @@ describe('preparing and applying', () => {
 
   it('a policy of a newer program is not understood, and says so', async () => {
     const digest = await packed({ ...good, 'policy.yaml': `${policy}quantum: true\n` })
-    expect(await workshop().prepare('web', 1, digest, never)).toMatchObject({
+    expect(await workshop().prepare('web', 1, digest, never.signal)).toMatchObject({
       type: 'failed',
       reason: expect.stringContaining('BUNDLE_NOT_UNDERSTOOD') as string,
     })
@@ -161,7 +180,7 @@ describe('preparing and applying', () => {
 
   it('a prepared folder that somebody removed is noticed, so that it is prepared again', async () => {
     const work = workshop()
-    expect(await work.prepare('web', 1, sha256(utf8('nothing')), never)).toMatchObject({
+    expect(await work.prepare('web', 1, sha256(utf8('nothing')), never.signal)).toMatchObject({
       reason: expect.stringContaining('BUNDLE_UNPREPARED') as string,
     })
     expect(await work.apply('web', 7, never)).toMatchObject({ type: 'failed', unprepared: true })

@@ -6,7 +6,7 @@ import type { DeviceDocument } from '#node/fleet-device.ts'
 import type { FleetDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
 import { pauseText } from '../pause-text.ts'
-import { agoText, table } from '../print.ts'
+import { agoText, missedText, table } from '../print.ts'
 import { watchedText, watchedWords } from '../watched-text.ts'
 import { factLines } from './fact-lines.ts'
 
@@ -109,11 +109,10 @@ function detailsOf(device: FleetDocument['devices'][number]): string[] {
   )
   const now = Date.now()
   const pauses = pausesOf(device, now).map((pause) => pauseText(pause, now))
-  const reasons = device.bundles.flatMap((bundle) => [
-    ...(bundle.reason ? [`${bundle.name}: ${bundle.reason}`] : []),
-    ...(bundle.withdrawnAt === undefined
-      ? []
-      : [`${bundle.name}: withdrawn there ${agoText(bundle.withdrawnAt, now)}; what it did stays`]),
+  const reasons = device.bundles.flatMap(({ name, reason, missed, withdrawnAt }) => [
+    ...(reason ? [`${name}: ${reason}`] : []),
+    ...(missed ? [`${name}: ${missedText(missed.count, missed.closed, missed.reason)}`] : []),
+    ...(withdrawnAt === undefined ? [] : [`${name}: withdrawn there ${agoText(withdrawnAt, now)}; what it did stays`]),
   ])
   const lines = results.length > 0 ? ['', ...table(['BUNDLE', 'RESOURCE', 'OUTCOME', 'REASON'], results)] : []
   const remarks = [...pauses, ...reasons]

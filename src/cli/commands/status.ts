@@ -4,7 +4,7 @@ import { homeFolder } from '#node/config.ts'
 import type { StatusDocument } from '#node/status.ts'
 import type { Action } from '../main.ts'
 import { pauseText } from '../pause-text.ts'
-import { agoText, sizeText, table } from '../print.ts'
+import { agoText, missedText, sizeText, table } from '../print.ts'
 import { watchedText, watchedWords } from '../watched-text.ts'
 
 export const action: Action = async ({ home, output }) => {
@@ -43,9 +43,7 @@ function statusText(status: StatusDocument, now: number): string[] {
           bundle.withdrawnAt === null
             ? `${bundle.urgent ? 'urgent, ' : ''}${windowText(bundle.windowOpens, bundle.windowCloses, now)}`
             : '-',
-          bundle.withdrawnAt === null
-            ? (bundle.reason ?? '')
-            : `not meant for this machine since ${agoText(Date.parse(bundle.withdrawnAt), now).replace(' ago', '')}; what it did stays`,
+          reasonText(bundle, now),
         ]),
       ),
     )
@@ -59,6 +57,15 @@ function statusText(status: StatusDocument, now: number): string[] {
       ),
     )
   return lines
+}
+
+function reasonText({ reason, missed, withdrawnAt }: StatusDocument['bundles'][number], now: number): string {
+  if (withdrawnAt !== null) {
+    const since = agoText(Date.parse(withdrawnAt), now).replace(' ago', '')
+    return `not meant for this machine since ${since}; what it did stays`
+  }
+  const windows = missed && missedText(missed.count, Date.parse(missed.closed), missed.reason)
+  return [reason, windows].filter(Boolean).join('; ')
 }
 
 function windowText(opens: string | null, closes: string | null, now: number): string {

@@ -3,6 +3,7 @@
  * 0.8 s), `files/N` for texts and `files/N.sh` for what CFEngine does not do alone (script.ts); N is the resource's index.
  *
  * One bundle per resource, run in the order of the policy, so that a line edited after a package was installed finds its file.
+ * Before each the file `closed` in the work folder is looked for: from then on nothing is begun (` R: GRAPEVINE N closed`).
  * Each bundle tells its result as report lines, which engines/cfengine.ts reads: `R: GRAPEVINE N begin`, then any of `kept`,
  * `repaired`, `failed`, and `because TEXT`. The class `grapevine_observe` turns every promise into a warning: with it nothing is
  * changed and `failed` means drift. (`--dry-run` calls a missing line kept, and `--simulate` runs commands in a copied root.)
@@ -15,7 +16,7 @@ import { cfPattern, cfText, literalPattern, pathFault } from './quote.ts'
 import { resourceList } from './resource-list.ts'
 import { scriptOf } from './script.ts'
 import { textFaultOf } from './text-fault.ts'
-import type { Compiler } from './compiler.ts'
+import { closedFile, type Compiler } from './compiler.ts'
 import type { CompiledFile, LineResource, RenderedPolicy, RenderedResource, Resource } from '../model.ts'
 
 export const cfengineCompiler: Compiler = {
@@ -176,8 +177,8 @@ const perms = (index: number, access: Access): string[] => (hasAccess(access) ? 
 function withMode(index: number, path: string, attributes: string[], access: Access): string[] {
   if (access.mode !== undefined) return [promise(path, [...attributes, ...perms(index, access)])]
   return [
-    ` r${index}_new::\n${promise(path, [...attributes, `perms => fresh_${index}`])}`,
-    ` !r${index}_new::\n${promise(path, [...attributes, ...perms(index, access)])}`,
+    ` ${open(index)}.r${index}_new::\n${promise(path, [...attributes, `perms => fresh_${index}`])}`,
+    ` ${open(index)}.!r${index}_new::\n${promise(path, [...attributes, ...perms(index, access)])}`,
   ]
 }
 
@@ -207,6 +208,9 @@ function foldersAbove(path: string): string[] {
   return names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`)
 }
 
+/** The class of a resource that may begin. */
+const open = (index: number): string => `!closed_${index}`
+
 interface BundleParts {
   readonly classes?: readonly string[]
   readonly files?: readonly string[]
@@ -221,9 +225,15 @@ function bundleOf(index: number, id: string, parts: BundleParts): string {
     ` "/bin/sh \\"$(this.promise_dirname)/files/${index}.sh\\" ${mode}" classes => exit_code("r${index}");`
   const sections = [
     ...(parts.classes ? ['classes:', ...parts.classes.map((line) => ` ${line}`)] : []),
-    ...(parts.files ? ['files:', ...parts.files] : []),
+    ...(parts.files ? ['files:', ` ${open(index)}::`, ...parts.files] : []),
     ...(parts.commands
-      ? ['commands:', ' grapevine_observe::', script('observe'), ' !grapevine_observe::', script('apply')]
+      ? [
+          'commands:',
+          ` ${open(index)}.grapevine_observe::`,
+          script('observe'),
+          ` ${open(index)}.!grapevine_observe::`,
+          script('apply'),
+        ]
       : []),
     'reports:',
     ...(parts.reports ?? []).map((line) => ` ${line}`),
@@ -270,6 +280,11 @@ body edit_defaults plain { edit_backup => "false"; empty_file_before_editing => 
 body location before_first(pattern) { before_after => "before"; first_last => "first"; select_line_matching => "$(pattern)"; }
 body perms open_folder { mode => "755"; rxdirs => "false"; }
 bundle agent begin(index) {
+vars:
+ "closed" string => concat(getenv("GRAPEVINE_SCRATCH", "4096"), "/${closedFile}");
+classes:
+ "closed_$(index)" expression => fileexists("$(closed)"), scope => "namespace";
 reports:
  "GRAPEVINE $(index) begin";
+ "GRAPEVINE $(index) closed" if => "closed_$(index)";
 }`

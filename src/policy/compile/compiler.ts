@@ -7,6 +7,9 @@ import type { CompiledFile, EngineChoice, Policy, RenderedPolicy } from '../mode
 /** Engines that may have a compiler. `pretend` is the scratch folder of the demo and the tests. */
 export type CompilerName = Exclude<EngineChoice, 'auto'> | 'pretend'
 
+/** In the folder that GRAPEVINE_SCRATCH names, once the window closed: no resource is begun any more. */
+export const closedFile = 'closed'
+
 /** Something that the engine cannot say, by the id of its resource. */
 export interface Unsupported {
   readonly resource: string
