@@ -7,11 +7,14 @@
  * | line                                          | is                                                        |
  * |-----------------------------------------------|-----------------------------------------------------------|
  * | `{"type": "task", "name", "how", …}`          | one task on this machine; `how` as in `TaskEvent`          |
+ * | `{"type": "closed", "index"}`                | the window closed before this resource, so nothing of it was begun |
  * | `{"type": "unmatched"}`                       | a play that is not for this machine                        |
  * | `{"type": "end", "failures": N}`              | the run came to its end; failures that nothing rescued     |
  *
  * Every text is cut, and beyond `bytesMax` tasks are left out: a playbook may loop over anything.
  */
+import { closedFile } from '#policy/compile/compiler.ts'
+
 export const callbackName = 'grapevine'
 
 /** Of all lines together. */
@@ -43,6 +46,7 @@ class CallbackModule(CallbackBase):
     def __init__(self):
         super().__init__()
         self.room = ${bytesMax}
+        self.resource = None
         self.file = open(os.environ["GRAPEVINE_RESULTS"], "w", encoding="ascii")
 
     def tell(self, **event):
@@ -77,6 +81,17 @@ class CallbackModule(CallbackBase):
         if isinstance(before, dict):
             event["before"] = {key: text(before[key])[:200] for key in ("state", "mode", "owner", "group") if key in before}
         self.tell(**event)
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        # Looked for once a resource, since one that was begun is finished. What runs the tasks is forked after this.
+        index = task.get_name().split(" ")[0]
+        if index == self.resource:
+            return
+        self.resource = index
+        closed = os.path.exists(os.path.join(os.environ["GRAPEVINE_SCRATCH"], "${closedFile}"))
+        os.environ["GRAPEVINE_OPEN"] = "" if closed else "open"
+        if closed:
+            self.tell(type="closed", index=index[:20])
 
     def v2_runner_on_ok(self, result):
         self.told(result, "changed" if result._result.get("changed") else "ok")
@@ -114,6 +129,8 @@ export interface TaskEvent {
 
 export interface RunEvents {
   readonly tasks: readonly TaskEvent[]
+  /** Indexes of resources that were not begun: the window closed. */
+  readonly closed: ReadonlySet<number>
   /** Plays that were not for this machine. */
   readonly unmatched: number
   /** Undefined where the run did not come to its end. */
@@ -123,18 +140,20 @@ export interface RunEvents {
 /** What the plugin wrote; a line that is cut off is left out. */
 export function readEvents(text: string): RunEvents {
   const tasks: TaskEvent[] = []
+  const closed = new Set<number>()
   let unmatched = 0
   let failures: number | undefined
   for (const line of text.split('\n')) {
-    let event: { readonly type: string } & Partial<TaskEvent> & { readonly failures?: number }
+    let event: { readonly type: string } & Partial<TaskEvent> & { readonly failures?: number; readonly index?: string }
     try {
       event = JSON.parse(line) as typeof event
     } catch {
       continue
     }
     if (event.type === 'task') tasks.push(event as TaskEvent)
+    else if (event.type === 'closed') closed.add(Number(event.index))
     else if (event.type === 'unmatched') unmatched += 1
     else if (event.type === 'end') failures = event.failures ?? 0
   }
-  return { tasks, unmatched, failures }
+  return { tasks, closed, unmatched, failures }
 }

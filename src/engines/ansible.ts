@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Negative, Unavailable, messageOf } from '#base/errors.ts'
 import type { Finding } from '#facts/finding.ts'
-import type { ResourceResult } from '#facts/report.ts'
+import { windowClosed, type ResourceResult } from '#facts/report.ts'
 import { ansibleFile } from '#policy/compile/ansible.ts'
 import { callbackName, callbackText, readEvents, type RunEvents } from './ansible-callback.ts'
 import { byResource, errorsIn, outcomeOf, rawDrift, rawResults, seenOf } from './ansible-output.ts'
@@ -99,6 +99,7 @@ export class AnsibleEngine implements Engine {
     const tasks = byResource(events.tasks, resources.length)
     return run.resources.map(({ id, kind }) => {
       const index = resources.findIndex((listed) => listed.id === id)
+      if (events.closed.has(index)) return { id, kind, outcome: 'skipped', reason: windowClosed }
       return { id, kind, ...outcomeOf(tasks[index]) }
     })
   }

@@ -22,7 +22,7 @@ export interface EngineRun {
   readonly signal?: AbortSignal
   /**
    * The window closed: the resource that runs is finished, and those after it are `skipped` with the reason `windowClosed`. A
-   * raw policy is one resource. Engines in a work folder find the file `closed` (closing.ts) in it from then on.
+   * raw policy is one resource, and so is a run of Puppet. Engines in a work folder find the file `closed` (closing.ts) in it from then on.
    */
   readonly closing?: AbortSignal
 }

@@ -4,16 +4,21 @@ import { byResource, errorsIn, outcomeOf, rawDrift, rawResults, seenOf } from '#
 
 const task = (name: string, how: TaskEvent['how'], more: Partial<TaskEvent> = {}): TaskEvent => ({ name, how, ...more })
 
+const closed = new Set<number>()
+
 describe('what the plugin wrote', () => {
   it('is read line by line: what is cut off or of no known type is left out, and without its last line there is no end', () => {
     const lines = [
       '{"type": "task", "name": "0 file", "how": "ok"}',
       '{"type": "unmatched"}',
       '{"type": "news"}',
+      '{"type": "closed", "index": "4"}',
+      '{"type": "closed", "index": "a task of their own"}',
       '{"type": "task", "na',
     ]
     expect(readEvents(lines.join('\n'))).toEqual({
       tasks: [{ type: 'task', name: '0 file', how: 'ok' }],
+      closed: new Set([4, Number.NaN]),
       unmatched: 1,
       failures: undefined,
     })
@@ -73,12 +78,12 @@ describe('a resource', () => {
 describe("a playbook of the policy's own", () => {
   it('has a failure only where nothing rescued it', () => {
     const tasks = [task('a', 'failed', { message: 'x' }), task('b', 'ok'), task('a', 'failed', { message: 'y' })]
-    expect(rawResults({ tasks, unmatched: 0, failures: 1 })).toEqual([
+    expect(rawResults({ tasks, closed, unmatched: 0, failures: 1 })).toEqual([
       { id: '0:raw:a', kind: 'raw', outcome: 'skipped', reason: 'failed, and was rescued: x' },
       { id: '1:raw:b', kind: 'raw', outcome: 'kept' },
       { id: '2:raw:a', kind: 'raw', outcome: 'failed', reason: 'y' },
     ])
-    expect(rawResults({ tasks, unmatched: 0, failures: 0 }).map(({ outcome }) => outcome)).toEqual([
+    expect(rawResults({ tasks, closed, unmatched: 0, failures: 0 }).map(({ outcome }) => outcome)).toEqual([
       'skipped',
       'kept',
       'skipped',
@@ -87,10 +92,12 @@ describe("a playbook of the policy's own", () => {
 
   it('of very many tasks tells those that did something', () => {
     const tasks = Array.from({ length: 3000 }, (_, index) => task('t', index === 2500 ? 'failed' : 'ok'))
-    expect(rawResults({ tasks, unmatched: 0, failures: 1 })).toMatchObject([{ id: '2500:raw:t', outcome: 'failed' }])
+    expect(rawResults({ tasks, closed, unmatched: 0, failures: 1 })).toMatchObject([
+      { id: '2500:raw:t', outcome: 'failed' },
+    ])
     const all = tasks.map(() => task('t', 'changed'))
-    expect(rawResults({ tasks: all, unmatched: 0, failures: 0 })).toHaveLength(2000)
-    expect(rawDrift({ tasks: all, unmatched: 0, failures: 0 })).toHaveLength(2000)
+    expect(rawResults({ tasks: all, closed, unmatched: 0, failures: 0 })).toHaveLength(2000)
+    expect(rawDrift({ tasks: all, closed, unmatched: 0, failures: 0 })).toHaveLength(2000)
   })
 })
 

@@ -30,6 +30,20 @@ describe.skipIf(!installed)('Ansible (needs ansible-playbook: apt-get install an
   const leftovers = async (): Promise<string[]> =>
     (await readdir(dirname(scratch.bundle))).filter((name) => name !== '1')
 
+  it('finishes the resource that runs when the window closes, all its tasks, and begins no other', async () => {
+    const run = await scratch.compiled(engine, [
+      { kind: 'command', run: `touch '${at('begun')}'; sleep 3; touch '${at('ended')}'` },
+      { kind: 'command', run: `touch '${at('never')}'` },
+      { kind: 'file', path: at('never-too/x'), state: 'present', from: { type: 'text', text: 'x' } },
+    ])
+    const closing = new AbortController()
+    const results = engine.apply({ ...run, closing: closing.signal })
+    while (!(await readdir(scratch.root)).includes('begun')) await wait(20)
+    closing.abort()
+    expect((await results).map(({ outcome }) => outcome)).toEqual(['repaired', 'skipped', 'skipped'])
+    expect(await readdir(scratch.root)).toEqual(['begun', 'ended'])
+  })
+
   describe('commands', () => {
     it('that fail are told with exit code and last words, and the rest goes on; those without a guard are not observed', async () => {
       const run = await scratch.compiled(engine, [

@@ -6,6 +6,8 @@
  * has nothing to do is skipped by `when`, which is looked at in Ansible itself and starts no module. The programs are run in check
  * mode too: they are told by $GRAPEVINE_MODE to observe, and then look at the guards of commands.
  *
+ * When the window closes, nothing of the resources after the one that runs is begun (`open`, ansible-callback.ts).
+ *
  * No text of the policy is evaluated: Jinja leaves `!unsafe` strings alone, paths in which modules would find a variable are refused,
  * contents travel in files of their own. A content is never written to a file that has not got its mode yet.
  */
@@ -161,7 +163,7 @@ const fileTask = (index: number, name: string, when: string | undefined, args: A
 function taskOf(name: string, when: string | undefined, module: string, args: Args): string {
   const lines = [
     `- name: ${name}`,
-    ...(when === undefined ? [] : [`  when: ${when}`]),
+    `  when: ${when === undefined ? open : `${open} and (${when})`}`,
     `  ansible.builtin.${module}: { ${fieldsOf(args)} }`,
   ]
   return lines.map((line) => `        ${line}\n`).join('')
@@ -170,12 +172,16 @@ function taskOf(name: string, when: string | undefined, module: string, args: Ar
 /** What the program prints tells more, and its exit code what became of it. Commands of the policy need no configuration of ours. */
 const programTask = (index: number): string =>
   `    - name: ${index} program
+      when: ${open}
       check_mode: false
       register: told
       changed_when: told.rc == 0
       failed_when: told.rc not in [0, 97]
       ansible.builtin.raw: unset ANSIBLE_CONFIG; exec /bin/sh "$GRAPEVINE_COMPILED/files/${index}.sh" "$GRAPEVINE_MODE"
 `
+
+/** False for a resource that the window closed before: nothing of it is begun. */
+const open = '(open | bool)'
 
 const fieldsOf = (args: Args): string =>
   Object.entries(args)
@@ -198,5 +204,8 @@ const head = `# Written by Grapevine for engines/ansible.ts, which sets $GRAPEVI
   connection: local
   gather_facts: false
   ignore_errors: true
-  vars: { ansible_python_interpreter: "{{ ansible_playbook_python }}" }
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    # Of the resource that a task belongs to: our plugin says so when its first task begins.
+    open: "{{ lookup('env', 'GRAPEVINE_OPEN') == 'open' }}"
   tasks:`

@@ -20,7 +20,7 @@ describe('the Ansible compiler', () => {
     const text = playbook?.text ?? ''
     // Outside of !unsafe strings nothing of it is there; the file is plain ASCII.
     expect(text).toMatch(/^[\n\x20-\x7e]*$/)
-    expect(text.replaceAll(/!unsafe "(?:[^"\\]|\\.)*"/g, '""')).not.toMatch(/lookup|raw %|home/)
+    expect(text.replaceAll(/!unsafe "(?:[^"\\]|\\.)*"/g, '""')).not.toMatch(/lookup\('pipe|raw %|home/)
     const unsafe: unknown[] = []
     const tag = { tag: '!unsafe', resolve: (value: string) => unsafe.push(value) && value }
     parse(text, { customTags: [tag] })
