@@ -45,6 +45,12 @@ export const verbs: readonly Verb[] = [
     name: 'check',
     args: '<dir...>',
     summary: 'validate policy folders; every error with file:line:column',
+    options: [
+      new Option(
+        '--for <device>',
+        'which of them a machine would get: a file of facts --json, or a device of the fleet',
+      ),
+    ],
     example: 'grapevine check policies/web-baseline',
     load: () => import('./commands/check.ts'),
   },
@@ -149,6 +155,14 @@ export const verbs: readonly Verb[] = [
     options: [new Option('--last', 'what the last look found, without looking again').default(false)],
     example: 'grapevine drift web-baseline',
     load: () => import('./commands/drift.ts'),
+  },
+  {
+    name: 'windows',
+    args: '[what...]',
+    summary: 'when what is meant for this member may be applied next; or a bundle, or policy folders',
+    options: [new Option('--count <number>', 'openings of each (default: 5)').argParser(countOption)],
+    example: 'grapevine windows web-baseline --count 3',
+    load: () => import('./commands/windows.ts'),
   },
   {
     name: 'pause',

@@ -10,6 +10,8 @@ import { rollback, versions } from './rollback.ts'
 import { factsDocument } from './self-portrait.ts'
 import type { Session } from './session.ts'
 import { site } from './site.ts'
+import { deviceFacts } from './reported-facts.ts'
+import { windows } from './windows.ts'
 import { createToken, listTokens } from './token-desk.ts'
 import { unpublish } from './unpublish.ts'
 import { why } from './why.ts'
@@ -33,6 +35,8 @@ export type CommandName =
   | 'resume'
   | 'leave'
   | 'doctor'
+  | 'device-facts'
+  | 'windows'
 
 export type Carried = (
   session: Session,
@@ -59,6 +63,8 @@ export const commands: Readonly<Record<CommandName, Carried>> = {
   resume,
   leave,
   doctor: diagnose,
+  'device-facts': (session, args) => Promise.resolve(deviceFacts(session, args)),
+  windows,
 }
 
 export const isCommand = (name: string): name is CommandName => Object.hasOwn(commands, name)

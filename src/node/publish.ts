@@ -10,9 +10,10 @@ import { packTree } from '#disk/tree.ts'
 import { againTarget, bundleTarget, isSameBundle, releaseWith } from '#origin/release.ts'
 import type { Problem } from '#policy/problem.ts'
 import type { BundleTarget } from '#trust/metadata-pack.ts'
-import { checkFolder, type CheckedFolder } from './check.ts'
+import { checkFolders, conflictsWith, type CheckedFolder } from './check.ts'
 import { realTime } from './clock.ts'
 import { historyOf, keepRecord } from './published.ts'
+import { publishedPolicies } from './published-policy.ts'
 import type { Session } from './session.ts'
 
 export interface PublishDocument {
@@ -49,12 +50,15 @@ export async function publish(
   const { repository } = session.originPart()
   const { set } = session.member.protocol.self
   const urgent = own(args, 'urgent') === true
-  const checked: CheckedFolder[] = []
-  for (const dir of (own(args, 'dirs') ?? []) as string[]) {
-    progress(`checking ${dir}`)
-    checked.push(await checkFolder(dir))
-  }
-  const problems = checked.flatMap((folder) => folder.problems)
+  const dirs = (own(args, 'dirs') ?? []) as string[]
+  const checked = await checkFolders(dirs, (dir) => progress(`checking ${dir}`))
+  const problems = [
+    ...checked.flatMap((folder) => folder.problems),
+    ...conflictsWith(
+      await publishedPolicies(session, new Set(checked.flatMap(({ policy }) => policy?.name ?? []))),
+      checked,
+    ),
+  ]
   if (problems.length > 0) return { release: set.release, bundles: [], problems }
   refuseTwins(checked)
   return session.exclusively(async () => {

@@ -78,6 +78,20 @@ export function localTimeAt(zone: string, utc: string): string {
   return Number.isNaN(wall) ? utc : new Date(wall).toISOString().slice(0, 19)
 }
 
+/** What a change of the clock does to an opening of this window: moved, at an hour that comes twice, or under it. Undefined: nothing. */
+export function clockNote(window: Window, opens: Instant, closes: Instant): string | undefined {
+  const { rule, zone } = courseOf(window)
+  const wall = wallAt(zone, opens)
+  const named = rule.next(new Date(wall - 1))?.epochMilliseconds === wall
+  if (!named) return 'moved: the clock is set forward over the time that the rule names'
+  const local = Temporal.Instant.fromEpochMilliseconds(wall).toZonedDateTimeISO('UTC').toPlainDateTime()
+  const later = local.toZonedDateTime(zone, { disambiguation: 'later' }).epochMilliseconds
+  if (later !== opens) return 'this local time comes twice that night: it opens at the first'
+  const change = wallAt(zone, closes) - closes - (wall - opens)
+  if (change === 0) return undefined
+  return `the clock is set ${change > 0 ? 'forward' : 'back'} while it is open; it lasts as long as always`
+}
+
 function seek(window: Window, time: Instant, direction: 1 | -1): Instant | undefined {
   const now = Math.min(timeMax, Math.max(timeMin, time))
   try {

@@ -18,6 +18,7 @@ export interface Problem {
 export type PolicyCode =
   | 'COMPILE_TEXT_UNSUPPORTED'
   | 'POLICY_ALIAS_BOMB'
+  | 'POLICY_BUNDLES_CONFLICT'
   | 'POLICY_EMPTY'
   | 'POLICY_FILE_EMPTY'
   | 'POLICY_FILE_MISSING'
@@ -30,6 +31,7 @@ export type PolicyCode =
   | 'POLICY_TOO_LARGE'
   | 'POLICY_VALUE_INVALID'
   | 'POLICY_WINDOW_INVALID'
+  | 'POLICY_WINDOW_NEVER'
   | 'POLICY_YAML_INVALID'
   | 'TREE_PATH'
   | 'TREE_SPECIAL'
