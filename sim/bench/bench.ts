@@ -1,8 +1,10 @@
 /**
  * `npm run bench -- NAME …`: measures. `idle` is what a member costs that has nothing to do, `lan` what the LAN carries, `chunks` what a
- * new version costs by length of chunk, `reports` what a device's reports take, `uplink` what crosses a site's line. What they started is ended and removed, also at Ctrl-C.
+ * new version costs by length of chunk, `reports` what a device's reports take, `uplink` what crosses a site's line, `apply` what is ours in a run of
+ * an engine. What they started is ended and removed, also at Ctrl-C.
  */
 import { GrapevineError } from '#base/errors.ts'
+import { apply } from './apply.ts'
 import { chunks } from './chunks.ts'
 import { idleMember } from './idle-member.ts'
 import { lan } from './lan.ts'
@@ -10,6 +12,7 @@ import { reports } from './reports.ts'
 import { uplink } from './uplink.ts'
 
 const benches: Readonly<Record<string, (words: readonly string[], signal: AbortSignal) => Promise<void>>> = {
+  apply,
   chunks,
   idle: idleMember,
   lan,
@@ -17,7 +20,7 @@ const benches: Readonly<Record<string, (words: readonly string[], signal: AbortS
   uplink,
 }
 
-const usage = `npm run bench -- idle | lan | chunks | reports [COUNT…] | uplink [CASE…] [--runs N] [--beside http,rsync,aria2]
+const usage = `npm run bench -- idle | lan | chunks | reports [COUNT…] | apply [ENGINE…] | uplink [CASE…] [--runs N] [--beside http,rsync,aria2]
 uplink runs the scenarios of sim/scenarios on shaped lines, as root: npm run bench -- uplink one-site-8+relay+rtt40 --runs 3`
 
 const [name = 'idle', ...words] = process.argv.slice(2)

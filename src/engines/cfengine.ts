@@ -16,6 +16,7 @@ import { windowClosed, type ResourceResult } from '#facts/report.ts'
 import type { ListedResource, ResourceList } from '#policy/compile/resource-list.ts'
 import { errorsIn, failureOf, readRun, type ResourceRun } from './cfengine-output.ts'
 import { programFolders, runCommand, type CommandResult } from './command.ts'
+import { KnownVersion } from './known-version.ts'
 import { findProgram } from './program.ts'
 import { readList } from './resource-list.ts'
 import { endOf, endedByUs } from './run-end.ts'
@@ -41,6 +42,7 @@ const worker: Worker = {
 export class CfengineEngine implements Engine {
   readonly name = 'cfengine'
   readonly #folders: readonly string[]
+  readonly #version = new KnownVersion()
 
   /** `programs` are the folders to look for cf-agent and cf-promises in. */
   constructor(programs: readonly string[] = folders) {
@@ -50,13 +52,15 @@ export class CfengineEngine implements Engine {
   async version(): Promise<string | undefined> {
     const programs = await this.#find()
     if (!programs) return undefined
-    const { output } = await runCommand({
-      file: programs.agent,
-      args: ['--version'],
-      timeoutMs: versionTimeoutMs,
-      outputBytesMax: 4096,
+    return this.#version.of(programs.agent, async () => {
+      const { output } = await runCommand({
+        file: programs.agent,
+        args: ['--version'],
+        timeoutMs: versionTimeoutMs,
+        outputBytesMax: 4096,
+      })
+      return /CFEngine Core (\S+)/.exec(output)?.[1]
     })
-    return /CFEngine Core (\S+)/.exec(output)?.[1]
   }
 
   async check(run: EngineRun): Promise<void> {

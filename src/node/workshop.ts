@@ -129,12 +129,13 @@ export class Workshop {
 
   async #apply(name: string, version: number, signals: ApplySignals): Promise<ApplyOutcome> {
     const folder = this.#init.home.bundle(name, version)
-    let policy: Policy
+    let policy: Outline
     let engine: Engine | undefined
     try {
-      policy = await readPolicy(folder)
+      policy = await this.#outline(folder)
       engine = await chooseEngine(policy.engine, this.#init.engines)
-      if (engine && !(await isCompiled(folder, engine))) await this.#compile(policy, folder, engine, signals.signal)
+      if (engine && !(await isCompiled(folder, engine)))
+        await this.#compile(await readPolicy(folder), folder, engine, signals.signal)
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error), unprepared: true }
     }
