@@ -104,7 +104,7 @@ describe('first light', () => {
     const third = await bench.ask('origin', ['publish', policy])
     expect(third).toMatchObject({ release: 3, bundles: [{ version: 2, changed: true }] })
     expect((third['bundles'] as unknown as { newBytes: number }[])[0]?.newBytes).toBeLessThan(10_000)
-    const text = 'policy: small\nresources:\n  - file: { path: /tmp/never, content: "of the files alone" }\n'
+    const text = 'policy: small\nresources:\n  - file: { path: /tmp/never-small, content: "of the files alone" }\n'
     expect(await bench.ask('origin', ['publish', await bench.policy('small', { 'policy.yaml': text })])).toMatchObject({
       bundles: [{ files: 1, bytes: text.length, newBytes: text.length }],
     })
