@@ -25,7 +25,7 @@ const format = 1
 const irreplaceable = ['keys', 'trust'] as const
 const folders = [...irreplaceable, 'contents', 'index', 'journal', 'outbox', 'bundles'] as const
 /** All that Grapevine puts into a home but the mark of an unfinished one, keys first. */
-export const homeNames: readonly string[] = [...folders, 'config.yaml', 'version', 'control.sock']
+export const homeNames: readonly string[] = [...folders, 'kept', 'config.yaml', 'version', 'control.sock']
 /** Linux has room for 107 bytes; some systems for fewer. */
 const socketPathBytesMax = 100
 

@@ -13,6 +13,7 @@ async function made(name = 'home'): Promise<string> {
   await mkdir(join(dir, 'bundles', 'web', '1'), { recursive: true })
   await writeFile(join(dir, 'bundles', 'web', '1', 'policy.yaml'), 'x', { mode: 0o444 })
   await symlink('1', join(dir, 'bundles', 'web', 'current'))
+  await mkdir(join(dir, 'kept', 'web'), { recursive: true })
   return dir
 }
 const isThere = (path: string): Promise<boolean> =>
