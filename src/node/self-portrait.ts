@@ -17,6 +17,7 @@ export interface FactsDocument {
   readonly name: string
   readonly site: string
   readonly role: string
+  readonly labels: Readonly<Record<string, string>>
   readonly facts: Facts
   /** Null where it could not be found out. */
   readonly machine: Facts | null
@@ -45,6 +46,7 @@ export async function factsDocument(session: Session): Promise<FactsDocument> {
     name: membership.name,
     site: membership.site,
     role: membership.role,
+    labels: membership.labels,
     facts,
     machine: inventory.machine,
     packages: rowsOf(packagesOf(inventory.packages)),

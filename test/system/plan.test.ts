@@ -41,6 +41,16 @@ describe('check --for', () => {
     })
   }, 60_000)
 
+  it('reads what a machine says of itself by grapevine facts', async () => {
+    await bench.origin()
+    await bench.member('web', 'berlin', { labels: ['role=web'] })
+    const said = await bench.run(['facts', '--json', '--home', bench.path('web')])
+    await writeFile(bench.path('web.json'), said.stdout)
+    const web = await policy('web', 'select: { labels: { role: web }, sites: [berlin] }\n')
+    const { json } = await bench.run(['check', '--for', bench.path('web.json'), '--json', web])
+    expect(json['for']).toMatchObject({ device: { name: 'web' }, policies: [{ name: 'web', meant: true }] })
+  }, 60_000)
+
   it('knows a device of the fleet by its name, and says where it does not', async () => {
     await bench.origin()
     const all = await policy('all', '')

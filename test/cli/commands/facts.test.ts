@@ -7,6 +7,7 @@ const document: FactsDocument = {
   name: 'till-7',
   site: 'berlin',
   role: 'client',
+  labels: { role: 'web' },
   facts: { hostname: 'till-7', os: { family: 'debian', version: '12' }, local: { floors: ['1', '2'], none: [] } },
   machine: { cpu: { threads: 4 }, disks: {} },
   packages: [{ name: 'nginx', arch: 'amd64', version: '1.22' }],
