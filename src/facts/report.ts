@@ -123,7 +123,7 @@ export interface Same {
 export const reportBytesMax = 65_536
 
 const bundlesMax = 256
-const resultsMax = 2000
+export const resultsMax = 2000
 const driftMax = 2000
 const repairedMax = 500
 const monitorsMax = 1000

@@ -19,6 +19,7 @@ import { fetchPackages } from '#engines/fetch-packages.ts'
 import { attributed } from '#engines/attribution.ts'
 import { chooseEngine, installedEngine } from '#engines/installed.ts'
 import { checkMonitor, checkMonitors } from '#engines/monitor.ts'
+import { boundedResults } from '#facts/bounded-results.ts'
 import type { Facts } from '#facts/inventory.ts'
 import { resourceListFile } from '#policy/compile/resource-list.ts'
 import type { MonitorResult } from '#facts/monitor.ts'
@@ -142,7 +143,10 @@ export class Workshop {
     if (!engine)
       return { type: 'failed', reason: `no engine: ${policy.engine} is no longer installed`, unprepared: true }
     try {
-      return { type: 'results', results: await engine.apply({ ...this.#run(policy, folder, engine), ...signals }) }
+      return {
+        type: 'results',
+        results: boundedResults(await engine.apply({ ...this.#run(policy, folder, engine), ...signals })),
+      }
     } catch (error) {
       return { type: 'failed', reason: reasonOf(error) }
     }
