@@ -27,7 +27,7 @@ function grapevine(
 beforeAll(() => {
   mkdirSync(installed, { recursive: true })
   mkdirSync(join(folder, 'home'))
-  for (const part of ['src', 'build', 'docs', 'package.json', 'package-lock.json', 'README.md', 'LICENSE'])
+  for (const part of ['src', 'docs', 'package.json', 'package-lock.json', 'README.md', 'LICENSE'])
     cpSync(join(root, part), join(checkout, part), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'))
   const packed = spawnSync('npm', ['pack', '--pack-destination', folder], { cwd: checkout, encoding: 'utf8' })
