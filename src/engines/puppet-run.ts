@@ -11,6 +11,7 @@ import { readPuppetReport, reportFile, reporter, textAt } from './puppet-report.
 import { indexOf, type Told } from './puppet-results.ts'
 import { searchPath } from './program.ts'
 import { nodeName, noFacts, puppetSettings } from './puppet-settings.ts'
+import { windowHook, windowLibrary } from './puppet-window.ts'
 import { endOf, endedByUs } from './run-end.ts'
 import { cut } from './script-output.ts'
 import { isFull } from './work-folder.ts'
@@ -48,6 +49,7 @@ export class PuppetRun {
       'conf/puppet.conf': puppetSettings({ isRaw }),
       'var/lib/puppet/reports/grapevine.rb': reporter,
       [`var/yaml/facts/${nodeName}.yaml`]: noFacts,
+      [`ruby/${windowLibrary}.rb`]: windowHook,
     }
     try {
       for (const [name, text] of Object.entries(files)) {
@@ -102,7 +104,8 @@ export class PuppetRun {
 
   async #call(verb: readonly string[], args: readonly string[], mode = 'observe'): Promise<CommandResult> {
     const { path, run, program, folders } = this.#init
-    const { timeoutMs, signal, bundle } = run
+    const { timeoutMs, signal, closing, bundle } = run
+    const isBound = mode === 'apply' && closing !== undefined
     const own = [
       '--confdir',
       join(path, 'conf'),
@@ -125,6 +128,7 @@ export class PuppetRun {
         GRAPEVINE_STATE: dirname(bundle),
         GRAPEVINE_MODE: mode,
         GRAPEVINE_HOME: homedir(),
+        ...(isBound && { RUBYLIB: join(path, 'ruby'), RUBYOPT: `-r${windowLibrary}` }),
       },
       outputBytesMax,
     })
