@@ -1,10 +1,10 @@
 /** A run of Puppet whose window closes: what has begun comes to its end, and nothing else begins. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { PuppetEngine } from '#engines/puppet.ts'
-import { Scratch } from '../contracts/engine.ts'
+import { policyOf, Scratch } from '../contracts/engine.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -38,5 +38,24 @@ describe.skipIf(!installed)('a window that closes under Puppet (needs puppet: ap
       ['skipped', 'the window closed'],
     ])
     expect(await readdir(scratch.root)).toEqual(['begun', 'ended'])
+  })
+
+  it("does the same with a policy of Puppet's own", async () => {
+    const first = `/bin/sh -c "touch \\'${at('begun')}\\'; sleep 2"`
+    await mkdir(join(scratch.bundle, 'files'), { recursive: true })
+    await writeFile(
+      join(scratch.bundle, 'files/site.pp'),
+      `exec { 'first': command => '${first}' }\n-> file { '${at('never')}': content => 'x' }\n`,
+    )
+    const raw = policyOf({ engine: 'puppet', raw: { engine: 'puppet', entry: 'files/site.pp' } })
+    const run = await scratch.compiled(engine, [], raw)
+    const closing = new AbortController()
+    const results = engine.apply({ ...run, closing: closing.signal })
+    await closeOnce('begun', closing)
+    expect((await results).map(({ outcome, reason }) => [outcome, reason])).toEqual([
+      ['repaired', undefined],
+      ['skipped', 'the window closed'],
+    ])
+    expect(await readdir(scratch.root)).toEqual(['begun'])
   })
 })
