@@ -12,11 +12,10 @@
  * contents travel in files of their own. A content is never written to a file that has not got its mode yet.
  */
 import { unreachable } from '#base/assert.ts'
-import { Negative } from '#base/errors.ts'
 import { ansiblePathFault, yamlText } from './quote.ts'
 import { resourceList } from './resource-list.ts'
 import { scriptOf } from './script.ts'
-import { textFaultOf } from './text-fault.ts'
+import { textFaultOf, unsayable } from './text-fault.ts'
 import type { Compiler } from './compiler.ts'
 import type { CompiledFile, DirectoryResource, RenderedPolicy, RenderedResource, Resource } from '../model.ts'
 
@@ -58,12 +57,7 @@ interface Part {
 
 function partOf(resource: RenderedResource, index: number, rendered: RenderedPolicy): Part {
   const fault = faultOf(resource)
-  if (fault !== undefined)
-    throw new Negative('COMPILE_TEXT_UNSUPPORTED', {
-      message: fault,
-      where: resource.id,
-      next: 'Correct the parameter or fact that the text is made of.',
-    })
+  if (fault !== undefined) throw unsayable(resource, fault)
   switch (resource.kind) {
     case 'file':
       return filePart(resource, index)

@@ -11,11 +11,10 @@
  * No text of the policy is evaluated: quote.ts spells it, contents travel in files of their own.
  */
 import { unreachable } from '#base/assert.ts'
-import { Negative } from '#base/errors.ts'
 import { cfPattern, cfText, literalPattern, pathFault } from './quote.ts'
 import { resourceList } from './resource-list.ts'
 import { scriptOf } from './script.ts'
-import { textFaultOf } from './text-fault.ts'
+import { textFaultOf, unsayable } from './text-fault.ts'
 import { closedFile, type Compiler } from './compiler.ts'
 import type { CompiledFile, LineResource, RenderedPolicy, RenderedResource, Resource } from '../model.ts'
 
@@ -51,12 +50,7 @@ interface Part {
 
 function partOf(resource: RenderedResource, index: number, rendered: RenderedPolicy): Part {
   const fault = faultOf(resource)
-  if (fault !== undefined)
-    throw new Negative('COMPILE_TEXT_UNSUPPORTED', {
-      message: fault,
-      where: resource.id,
-      next: 'Correct the parameter or fact that the text is made of.',
-    })
+  if (fault !== undefined) throw unsayable(resource, fault)
   switch (resource.kind) {
     case 'file':
       return filePart(resource, index)

@@ -12,12 +12,11 @@
  * No text of the policy is evaluated: strings in single quotes hold no variables, contents and commands travel in files of their own.
  */
 import { unreachable } from '#base/assert.ts'
-import { Negative } from '#base/errors.ts'
 import { folderOf } from './folder-script.ts'
 import { puppetText } from './quote.ts'
 import { resourceList } from './resource-list.ts'
 import { placeScript, scriptOf } from './script.ts'
-import { textFaultOf } from './text-fault.ts'
+import { textFaultOf, unsayable } from './text-fault.ts'
 import type { Compiler } from './compiler.ts'
 import type { CompiledFile, RenderedPolicy, RenderedResource } from '../model.ts'
 
@@ -116,13 +115,6 @@ function requireOnce(resources: readonly RenderedResource[]): void {
     paths.add(resource.path)
   }
 }
-
-const unsayable = ({ id }: RenderedResource, message: string): Negative =>
-  new Negative('COMPILE_TEXT_UNSUPPORTED', {
-    message,
-    where: id,
-    next: 'Correct the parameter or fact that the text is made of.',
-  })
 
 /** Puppet makes a URL of a source, and none of these names; so it reads such a file as a whole. */
 const copied = (path: string): Readonly<Record<string, string>> =>

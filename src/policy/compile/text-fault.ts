@@ -2,6 +2,7 @@
  * What no engine can say of a resource: a NUL, a line of two lines, a pattern that PCRE does not read as JavaScript does. CFEngine has
  * more that it cannot say (cfengine.ts).
  */
+import { Negative } from '#base/errors.ts'
 import { cfPattern, patternTraps } from './quote.ts'
 import type { RenderedResource, Resource } from '../model.ts'
 
@@ -24,3 +25,11 @@ const patternFault = (pattern: string): string | undefined =>
   cfPattern(pattern) === undefined
     ? `"${pattern}" means something else in PCRE, which engines use: write it without ${patternTraps}.`
     : undefined
+
+/** The error of a text that came out, on the device, such that an engine cannot say it. */
+export const unsayable = ({ id }: RenderedResource, message: string): Negative =>
+  new Negative('COMPILE_TEXT_UNSUPPORTED', {
+    message,
+    where: id,
+    next: 'Correct the parameter or fact that the text is made of.',
+  })

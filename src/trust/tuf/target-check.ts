@@ -3,7 +3,8 @@ import { createHash, type Hash } from 'node:crypto'
 import { Refused } from '#base/errors.ts'
 import type { ForeignTarget } from './tuf-metadata.ts'
 
-const algorithms = ['sha256', 'sha512', 'sha384', 'sha224']
+/** Digests that we can check; one of another algorithm counts as wrong. */
+export const digestAlgorithms = ['sha256', 'sha512', 'sha384', 'sha224']
 
 export class TargetCheck {
   readonly #target: ForeignTarget
@@ -15,7 +16,7 @@ export class TargetCheck {
     this.#target = target
     this.#where = where
     this.#hashes = [...target.hashes].map(([name, digest]) => [
-      algorithms.includes(name) ? createHash(name) : undefined,
+      digestAlgorithms.includes(name) ? createHash(name) : undefined,
       digest,
     ])
   }

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto'
 import { Refused } from '#base/errors.ts'
 import type { Instant } from '#base/time.ts'
+import { digestAlgorithms } from './target-check.ts'
 import type { ForeignDelegation } from './tuf-delegation.ts'
 import { signersOf, type ForeignRole } from './tuf-keys.ts'
 import {
@@ -230,12 +231,10 @@ function requireListed(bytes: Uint8Array, { length, hashes }: ForeignMeta, where
   if (!isRight) throw new Refused('METADATA_HASH', { message: `${where} is not the file that is listed.`, where })
 }
 
-const algorithms = ['sha256', 'sha512', 'sha384', 'sha224']
-
 const hasDigest =
   (bytes: Uint8Array) =>
   ([name, digest]: readonly [string, string]): boolean =>
-    algorithms.includes(name) && createHash(name).update(bytes).digest('hex') === digest
+    digestAlgorithms.includes(name) && createHash(name).update(bytes).digest('hex') === digest
 
 const rollback = (where: string, before: string, offered: string): Refused =>
   new Refused('METADATA_ROLLBACK', { message: `${where} offers ${offered} where ${before} is due.`, where })
