@@ -1,6 +1,6 @@
 /**
  * Fewer words about the window of a stream: yamux (8.0.3) opens it again after every frame that came, each time with a record of TLS and a packet of its
- * own; on the LAN that took a fifth of a receiver's CPU. Here it is opened once half of it is used. It must never hold back what opens or resumes a stream.
+ * own, which collected and wrote more than it told. Here it is opened once half of it is used. It must never hold back what opens or resumes a stream.
  */
 import type { Stream } from '@libp2p/interface'
 
