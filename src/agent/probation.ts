@@ -6,7 +6,7 @@
  * | state        | what comes                       | then                                                                  |
  * |--------------|----------------------------------|-----------------------------------------------------------------------|
  * | `before`     | `kept`, `probed`, `reach`, time | `applying`, once all three are known or the time for `reach` is over    |
- * | `applying`   | `applied`                        | `watching`; or the end where nothing can be judged                      |
+ * | `applying`   | `applied`                        | `watching`; or the end where nothing changed, or can be judged          |
  * | `watching`   | `reach`, `probed`               | the end, once all that held before holds again: `applied`               |
  * |              | time                             | `restoring`, after the last of the rounds                               |
  * | `restoring`  | `restored`                       | `recovering`; or the end where nobody was reached before                |
@@ -222,7 +222,7 @@ export class Probation {
   #applying(input: Applied, out: Out): Verdict | undefined {
     if (input.type !== 'applied' || !this.isOf(input.name, input.version)) return undefined
     this.#outcome = input.outcome
-    if (!this.#connected && this.#passing.length === 0) return this.#end(out)
+    if (isHarmless(input.outcome) || (!this.#connected && this.#passing.length === 0)) return this.#end(out)
     this.#state = this.#watching(1)
     this.#note('watching', out)
     return undefined
@@ -360,6 +360,11 @@ export class Probation {
     out({ type: 'journal', entry })
   }
 }
+
+/** Nothing was changed, so nothing can have cut the machine off. What failed may have changed something all the same. */
+const isHarmless = (outcome: ApplyOutcome): boolean =>
+  outcome.type === 'results' &&
+  outcome.results.every((result) => result.outcome === 'kept' || result.outcome === 'skipped')
 
 /** Also where the clock was set back: nothing here is planned further ahead than `aheadMs`. */
 const isDue = (at: Instant, now: Instant, aheadMs: number): boolean => at <= now || at > after(now, aheadMs)

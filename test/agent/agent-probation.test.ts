@@ -44,7 +44,7 @@ beforeEach(() => {
 describe('an apply on probation', () => {
   it('is applying until a neighbour is reached, and one report tells its end', () => {
     begin()
-    applied('web', 1, 'kept')
+    applied('web', 1, 'repaired')
     pass(minute / 60)
     expect(state('web')).toBe('applying')
     feed({ type: 'reach', ok: true })
@@ -72,7 +72,7 @@ describe('an apply on probation', () => {
     feed({ type: 'facts', facts: {} })
     started()
     known(true)
-    applied('web')
+    applied('web', 1, 'repaired')
     expect(of('end-apply', pass(minute))).toEqual([])
     feed({ type: 'reach', ok: true })
     expect(state('web')).toBe('applied')
@@ -83,7 +83,7 @@ describe('an apply on probation', () => {
     const other = bundle('other')
     publish(web, other)
     deliver(other)
-    applied('web')
+    applied('web', 1, 'repaired')
     expect(of('prepare').map(({ name }) => name)).toEqual(['web'])
     pass(1_000)
     feed({ type: 'reach', ok: true })
@@ -92,7 +92,7 @@ describe('an apply on probation', () => {
 
   it('that went back has failed, with the reason, and is tried again only after an hour, or when somebody asks', () => {
     begin()
-    applied('web')
+    applied('web', 1, 'repaired')
     pass(2 * graceMs)
     expect(of('restore')).toHaveLength(1)
     wentBack()
@@ -105,13 +105,13 @@ describe('an apply on probation', () => {
     expect(pass(58 * minute)).not.toContainEqual(expect.objectContaining({ type: 'keep' }))
     expect(of('keep', pass(2 * minute))).toHaveLength(1)
     known(false)
-    applied('web')
+    applied('web', 1, 'repaired')
     expect(state('web')).toBe('applied')
   })
 
   it('that went back is not tried again at once by a restart', () => {
     begin()
-    applied('web')
+    applied('web', 1, 'repaired')
     pass(2 * graceMs)
     wentBack()
     kill()
@@ -138,7 +138,7 @@ describe('an apply on probation', () => {
 
   it('killed after it, ends by the results that it had, without another run', () => {
     begin()
-    applied('web')
+    applied('web', 1, 'repaired')
     kill()
     publish(web)
     deliver(web)
@@ -154,7 +154,7 @@ describe('an apply on probation', () => {
 
   it('goes back although a newer version is wanted by then, which waits for that', () => {
     begin()
-    applied('web')
+    applied('web', 1, 'repaired')
     const newer = bundle('web', 2)
     publish(newer)
     deliver(newer)
@@ -168,7 +168,7 @@ describe('an apply on probation', () => {
 
   it('is still brought to its end where probation was switched off meanwhile', () => {
     begin()
-    applied('web')
+    applied('web', 1, 'repaired')
     const lines = of('journal').map(({ entry }) => entry)
     stage.restart({}, Journal.replay(lines))
     publish(web)
@@ -179,7 +179,7 @@ describe('an apply on probation', () => {
 
   it('does not keep a look without a daemon waiting, and is left as it is', () => {
     begin()
-    applied('web')
+    applied('web', 1, 'repaired')
     kill()
     feed({ type: 'look', alone: true })
     publish(web)

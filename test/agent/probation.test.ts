@@ -95,6 +95,14 @@ describe('after the apply', () => {
     expect(verdict).toEqual({ type: 'applied', outcome: applied.outcome })
   })
 
+  it('that changed nothing is not judged: no machine is cut off by that, and nothing is waited for', () => {
+    begin()
+    const same = repaired.map((result, index) => ({ ...result, outcome: index === 1 ? 'skipped' : 'kept' }) as const)
+    const outcome = { type: 'results' as const, results: same }
+    expect(feed({ type: 'applied', ...trial, outcome })).toEqual(['forget'])
+    expect(verdict).toEqual({ type: 'applied', outcome })
+  })
+
   it('is at its end once a neighbour is reached and what passed passes again', () => {
     begin()
     expect(feed(applied)).toEqual(['journal watching'])

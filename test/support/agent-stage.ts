@@ -10,7 +10,7 @@ import type { SignedBundle } from '#agent/assignment.ts'
 import { Journal } from '#agent/journal.ts'
 import type { ContentRef } from '#content/content-ref.ts'
 import { encodeManifest } from '#content/manifest.ts'
-import type { Report } from '#facts/report.ts'
+import type { Report, ResourceOutcome } from '#facts/report.ts'
 import type { Device } from '#policy/select.ts'
 
 export const start = instant(Date.UTC(2026, 2, 6, 16))
@@ -90,7 +90,7 @@ export function deliver(signed: SignedBundle): AgentEffect[] {
 }
 export const prepared = (name: string, version = 1): AgentEffect[] =>
   feed({ type: 'prepared', name, version, outcome: { type: 'prepared', engine: 'cfengine' } })
-export const applied = (name: string, version = 1, outcome: 'kept' | 'failed' = 'kept'): AgentEffect[] =>
+export const applied = (name: string, version = 1, outcome: ResourceOutcome = 'kept'): AgentEffect[] =>
   feed({
     type: 'applied',
     name,
